@@ -1,0 +1,1 @@
+"""1dallmail: one mail domain on several active servers in several regions, with evidence."""
