@@ -1,0 +1,222 @@
+"""The stack file as a model: everything an operator decides, refused before any resource when it is wrong.
+
+Errors name the field by its path in Pulumi.<stack>.yaml, what is wrong with it and what to write instead.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from .regions import AWS_REGIONS
+from .roles import ServerRole
+
+PROJECT = "onedallmail"
+"""Name of the Pulumi project and prefix of its configuration keys."""
+
+MIN_PREFIX, MAX_PREFIX = 16, 21
+"""VPC sizes in bits: AWS allows no VPC above /16; below /21 the sixteen subnets have no room to grow."""
+
+VOTERS = (3, 5, 7)
+MIN_VOTER_REGIONS = 3
+MIN_MAIL_REGIONS = 2
+"""The standby of a mailbox stands in another region than its home."""
+
+MAX_NAME_LENGTH = 253
+MIN_LABELS = 2
+
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+class StackError(ValueError):
+    """The stack file can't be used; the message lists each wrong field with its path."""
+
+
+def _domain(value: str) -> str:
+    """Return a lower-case DNS name of at least two labels (RFC 1035, section 2.3.1; IDNA in A-label form)."""
+    name = value.lower().rstrip(".")
+    labels = name.split(".")
+    if len(name) > MAX_NAME_LENGTH or len(labels) < MIN_LABELS or not all(_LABEL.fullmatch(label) for label in labels):
+        msg = f"'{value}' is no mail domain: write a name of two or more labels such as 'example.com'"
+        raise ValueError(msg)
+    if labels[-1].isdigit():
+        msg = f"'{value}' ends in digits, so it is an address and no domain: write the domain's name"
+        raise ValueError(msg)
+    return name
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class ServerConfig(_Model):
+    """One server: its short name is also the host name below the first domain."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,14}$")]
+    role: ServerRole = ServerRole.MAIL
+    zone: Literal["a", "b", "c"] = "a"
+    address: IPv4Address | None = None
+    voter: bool = True
+
+
+class RegionConfig(_Model):
+    """One AWS region with its network and its servers."""
+
+    name: str
+    cidr: IPv4Network
+    servers: tuple[ServerConfig, ...] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in AWS_REGIONS:
+            near = ", ".join(sorted(r for r in AWS_REGIONS if r[:2] == value[:2])) or "see platform/regions.py"
+            msg = f"unknown AWS region '{value}': write one of {near}"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("cidr")
+    @classmethod
+    def _size(cls, value: IPv4Network) -> IPv4Network:
+        if not MIN_PREFIX <= value.prefixlen <= MAX_PREFIX:
+            msg = (
+                f"network {value} has a /{value.prefixlen}: a region needs a /{MIN_PREFIX} to "
+                f"/{MAX_PREFIX} to hold its subnets and room to grow"
+            )
+            raise ValueError(msg)
+        if not value.is_private:
+            msg = f"network {value} is public: take one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"
+            raise ValueError(msg)
+        return value
+
+
+class StackConfig(_Model):
+    """A whole stack, as `Pulumi.<stack>.yaml` states it below the key prefix `onedallmail:`."""
+
+    stack: str
+    target: Literal["lab", "aws"]
+    owner: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+    domains: tuple[Domain, ...] = Field(min_length=1)
+    regions: tuple[RegionConfig, ...] = Field(min_length=1)
+    placement_groups: Annotated[int, Field(ge=8, le=65536)] = 64
+    instance_type: str = "m7i.large"
+    volume_size_gb: Annotated[int, Field(ge=20, le=16384)] = 100
+    evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    certificate_issuers: tuple[str, ...] = ("letsencrypt.org",)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = [*_duplicates(self), *_overlaps(self), *_voters(self), *_mail_regions(self)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _duplicates(stack: StackConfig) -> list[str]:
+    servers = [s for r in stack.regions for s in r.servers]
+    found = [
+        f"two regions are named {n}: merge them" for n, c in Counter(r.name for r in stack.regions).items() if c > 1
+    ]
+    found += [
+        f"two servers are named {n}: give each a name of its own"
+        for n, c in Counter(s.name for s in servers).items()
+        if c > 1
+    ]
+    found += [
+        f"two servers have the address {a}: give each its own, or leave 'address' out"
+        for a, c in Counter(s.address for s in servers if s.address).items()
+        if c > 1
+    ]
+    found += [f"domain {d} is listed twice" for d, c in Counter(stack.domains).items() if c > 1]
+    return found
+
+
+def _overlaps(stack: StackConfig) -> list[str]:
+    return [
+        f"networks {one.cidr} ({one.name}) and {two.cidr} ({two.name}) overlap: give each region its own"
+        for i, one in enumerate(stack.regions)
+        for two in stack.regions[i + 1 :]
+        if one.cidr.overlaps(two.cidr)
+    ]
+
+
+def _voters(stack: StackConfig) -> list[str]:
+    per_region = {r.name: sum(s.voter for s in r.servers) for r in stack.regions}
+    total = sum(per_region.values())
+    found = []
+    if total not in VOTERS:
+        found.append(f"{total} voters: etcd needs 3, 5 or 7 (set 'voter: false' on servers that shall not vote)")
+    if sum(1 for n in per_region.values() if n) < MIN_VOTER_REGIONS:
+        found.append("voters stand in fewer than 3 regions: add a region with a witness, or a quorum dies with one")
+    found += [
+        f"region {name} holds {n} of {total} voters, a majority: spread them"
+        for name, n in per_region.items()
+        if n > total // 2
+    ]
+    return found
+
+
+def _mail_regions(stack: StackConfig) -> list[str]:
+    regions = [r.name for r in stack.regions if any(s.role is ServerRole.MAIL for s in r.servers)]
+    found = []
+    if len(regions) < MIN_MAIL_REGIONS:
+        found.append("mail servers stand in fewer than 2 regions: a mailbox needs its standby in another region")
+    if not any(s.role is ServerRole.WITNESS for r in stack.regions for s in r.servers):
+        found.append("no server has the role 'witness': logs need a collector outside the mail regions")
+    return found
+
+
+def parse_stack(stack: str, settings: Mapping[str, Any]) -> StackConfig:
+    """Return the model of a stack's settings (keys without prefix).
+
+    Raises:
+        StackError: one line a wrong field, with its path.
+    """
+    try:
+        return StackConfig.model_validate({"stack": stack, **settings})
+    except ValidationError as error:
+        raise StackError(_explain(stack, error)) from error
+
+
+def settings_from_config(config: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings from a Pulumi program's flat configuration, where objects travel as JSON text."""
+    prefix = f"{PROJECT}:"
+    fields = {to_camel(name): field for name, field in StackConfig.model_fields.items()}
+    settings: dict[str, Any] = {}
+    for key, value in config.items():
+        name = key.removeprefix(prefix)
+        if not key.startswith(prefix) or name not in fields:
+            continue
+        settings[name] = value if fields[name].annotation is str else _decoded(value)
+    return settings
+
+
+def _decoded(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _explain(stack: str, error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"]) or "stack"
+        lines.append(f"Pulumi.{stack}.yaml: {path}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
