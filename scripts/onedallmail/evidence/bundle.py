@@ -79,7 +79,7 @@ def build(
         entries=len(entries),
         elsewhere=chain.absent_runs(results, ledger.entries()),
     )
-    files["report.html"] = report.render(found, catalogue, exceptions, context, about)
+    files["report.html"] = report.render(found, catalogue, exceptions, context, about, files=results)
     manifest = _manifest(about, context, found, files, proof)
     return _write(place / "bundles", name, _signed(files, manifest, key), key)
 

@@ -3,8 +3,10 @@
 This module turns an assessment into plain rows; the layout is in templates/report/.
 """
 
-from collections.abc import Mapping, Sequence
+import calendar
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import jinja2
@@ -13,11 +15,14 @@ from onedallmail.evidence.assessment import Assessment, Exceptions
 from onedallmail.evidence.context import BundleContext
 from onedallmail.evidence.controls import Catalogue, Control
 from onedallmail.evidence.pictures import Segment, segments, timeline
-from onedallmail.evidence.records import Outcome, TestRecord, utc_text
+from onedallmail.evidence.records import Artefact, Outcome, TestRecord, utc_text
+from onedallmail.evidence.redact import shorten
+from onedallmail.evidence.run_folder import ARTEFACTS
 from onedallmail.evidence.verdicts import Finding, Observation, Verdict
 from onedallmail.evidence.version import VERSION
 from onedallmail.paths import ROOT
 
+PREVIEW_CHARACTERS = 2000
 TEMPLATES = ROOT / "templates" / "report"
 
 
@@ -62,6 +67,15 @@ STYLES: Mapping[Verdict, Style] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """A raw artefact: where it lies in the bundle, and its beginning when it is text."""
+
+    path: str
+    artefact: Artefact
+    preview: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestRow:
     """One execution of a test as the report shows it."""
 
@@ -76,6 +90,7 @@ class TestRow:
     superseded: bool
     controls: tuple[str, ...]
     record: TestRecord | None
+    raw: tuple[RawFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +118,16 @@ class FrameworkView:
 
 
 def render(
-    found: Assessment, catalogue: Catalogue, exceptions: Exceptions, context: BundleContext, about: About
+    found: Assessment,
+    catalogue: Catalogue,
+    exceptions: Exceptions,
+    context: BundleContext,
+    about: About,
+    *,
+    files: Mapping[str, bytes],
 ) -> bytes:
     """Return the report as UTF-8 HTML."""
-    tests = _tests(found)
+    tests = _tests(found, files)
     by_key = {row.key: row for row in tests}
     findings = {item.control: item for item in found.findings}
     controls = {control.id: _control(control, findings[control.id], by_key) for control in catalogue}
@@ -118,6 +139,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["utc"] = utc_text
+    environment.filters["moment"] = moment_text
+    environment.filters["period"] = period_text
     environment.filters["span"] = span
     environment.filters["anchor"] = control_anchor
     page = environment.get_template("report.html.j2").render(
@@ -131,6 +154,7 @@ def render(
         frameworks=[_framework(catalogue, key, controls, found) for key in catalogue.frameworks],
         failing=[row for row in controls.values() if row.finding.verdict is Verdict.FAIL],
         open_reasons=_open_reasons(controls.values()),
+        waiting=[row for row in controls.values() if row.finding.verdict is Verdict.MANUAL],
         waived=[row for row in controls.values() if row.finding.verdict is Verdict.WAIVED],
         tests=_by_group(tests),
         outcomes=_outcomes(tests),
@@ -145,13 +169,30 @@ def headline(found: Assessment) -> str:
     """Return the one sentence that the report opens with; it never sounds better than the figures are."""
     counts = found.counts()
     failed, passed, unknown = counts[Verdict.FAIL], counts[Verdict.PASS], counts[Verdict.NOT_ESTABLISHED]
+    left = f"{unknown} {_be(unknown)} not established" if unknown else "none is left that a check could settle"
     if failed:
-        return f"{failed} control{' fails' if failed == 1 else 's fail'}. Repair comes before reliance."
+        return f"{failed} control{' fails' if failed == 1 else 's fail'}, {passed} pass, {left}."
     if not passed:
-        return "Nothing is established yet. No control has evidence that counts."
-    if unknown:
-        return f"Nothing that was checked fails. {unknown} control{' is' if unknown == 1 else 's are'} not established."
-    return "Nothing that was checked fails, and nothing that machines can check is left open."
+        return "Nothing is established: no control has evidence that counts."
+    return f"No check failed: {passed} control{' passes' if passed == 1 else 's pass'}, {left}."
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def moment_text(moment: datetime) -> str:
+    """Return an aware time for people: 14 March 2026, 09:26 UTC."""
+    utc = moment.astimezone(UTC)
+    return f"{utc.day} {calendar.month_name[utc.month]} {utc:%Y, %H:%M} UTC"
+
+
+def period_text(period: tuple[datetime, datetime]) -> str:
+    """Return a period for people, the day said once when it is one day."""
+    start, end = (moment.astimezone(UTC) for moment in period)
+    if start.date() == end.date():
+        return f"{start.day} {calendar.month_name[start.month]} {start:%Y, %H:%M} to {end:%H:%M} UTC"
+    return f"{moment_text(start)} to {moment_text(end)}"
 
 
 def span(seconds: float) -> str:
@@ -168,13 +209,18 @@ def control_anchor(control_id: str) -> str:
     return "control-" + control_id.replace(":", "-").replace(".", "-")
 
 
-def _tests(found: Assessment) -> list[TestRow]:
+def _tests(found: Assessment, files: Mapping[str, bytes]) -> list[TestRow]:
     superseded = {item.key for item in found.superseded}
     ordered = sorted(found.collected.observations, key=lambda item: (item.test, item.key))
-    return [_test(number, item, found, item.key in superseded) for number, item in enumerate(ordered, start=1)]
+    return [
+        _test(number, item, found.collected.records.get(item.key), files, superseded)
+        for number, item in enumerate(ordered, start=1)
+    ]
 
 
-def _test(number: int, item: Observation, found: Assessment, is_superseded: bool) -> TestRow:
+def _test(
+    number: int, item: Observation, record: TestRecord | None, files: Mapping[str, bytes], superseded: Collection[str]
+) -> TestRow:
     group, _, name = item.test.partition("::")
     return TestRow(
         anchor=f"test-{number}",
@@ -183,10 +229,21 @@ def _test(number: int, item: Observation, found: Assessment, is_superseded: bool
         group=group,
         outcome=item.outcome,
         observed=utc_text(item.observed) if item.observed else "no time",
-        superseded=is_superseded,
+        superseded=item.key in superseded,
         controls=tuple(sorted(item.controls)),
-        record=found.collected.records.get(item.key),
+        record=record,
+        raw=tuple(_raw(item.key, artefact, files) for artefact in record.artefacts) if record else (),
     )
+
+
+def _raw(key: str, artefact: Artefact, files: Mapping[str, bytes]) -> RawFile:
+    path = f"{key.rpartition('/tests/')[0]}/{ARTEFACTS}/{artefact.file}"
+    try:
+        text = files[path].decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    readable = all(character.isprintable() or character in "\n\t\r" for character in text)
+    return RawFile(path=path, artefact=artefact, preview=shorten(text, PREVIEW_CHARACTERS) if readable else "")
 
 
 def _control(control: Control, finding: Finding, tests: Mapping[str, TestRow]) -> ControlRow:

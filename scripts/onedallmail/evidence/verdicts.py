@@ -152,7 +152,7 @@ def _judge_passes(
     missing = sorted(control.expects - {EvidenceKind.MANUAL} - {item.kind for item in counted})
     stated = statement is not None and statement.in_force(now)
     if missing:
-        kinds = " and ".join(missing)
+        kinds = " and no current ".join(missing)
         detail = f" What there is does not count: {_some([why for _, why in aside])}." if aside else ""
         reason = f"No current {kinds} covers this control.{detail}"
         return _finding(control, Verdict.NOT_ESTABLISHED, reason, counted=counted, aside=aside)

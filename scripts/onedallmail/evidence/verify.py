@@ -194,7 +194,8 @@ def _check_ledger(state: _State, manifest: _Manifest) -> list[Entry]:
     judged = [entry.payload for entry in entries if entry.payload.get("bundle") == manifest.bundle]
     if len(judged) != 1:
         state.problems.append("ledger/excerpt.jsonl: does not hold the judgement of this bundle exactly once")
-    for path, digest in judged[0]["sha256"].items() if judged else ():
+    hashes = judged[0].get("judged") if judged else None
+    for path, digest in hashes.items() if isinstance(hashes, dict) else ():
         if canonical.sha256(state.files.get(path, b"")) != digest:
             state.problems.append(f"{path}: not what the ledger says was judged")
     return entries
