@@ -1,0 +1,51 @@
+"""DKIM private keys in Secrets Manager, one secret a domain, encrypted under the region's key."""
+
+import pulumi
+import pulumi_aws as aws
+
+from onedallmail.platform.naming import DataClass
+
+from components.context import Context
+
+RECOVERY_WINDOW_DAYS = 7
+
+
+class DkimKeys(pulumi.ComponentResource):
+    """The secrets that mail servers sign with."""
+
+    arns: dict[str, pulumi.Output[str]]
+    kms_key_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        region: str,
+        kms_key_arn: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("onedallmail:keys:DkimKeys", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.arns, self.kms_key_arn = {}, kms_key_arn
+        for domain in context.platform.domains:
+            secret_name = context.name("dkim", domain)
+            secret = aws.secretsmanager.Secret(
+                f"{name}-{domain}",
+                region=region,
+                name=secret_name,
+                description=f"DKIM private key of {domain} (PEM)",
+                kms_key_id=kms_key_arn,
+                recovery_window_in_days=RECOVERY_WINDOW_DAYS,
+                tags=context.tags(secret_name, DataClass.KEYS),
+                opts=child,
+            )
+            aws.secretsmanager.SecretVersion(
+                f"{name}-{domain}",
+                region=region,
+                secret_id=secret.id,
+                secret_string=context.dkim_private_keys[domain],
+                opts=child,
+            )
+            self.arns[domain] = secret.arn
+        self.register_outputs({"arns": self.arns})

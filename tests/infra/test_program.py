@@ -1,0 +1,114 @@
+"""What the Pulumi program registers for the lab stack, recorded under mocks."""
+
+import json
+from functools import cache
+
+import pytest
+
+from onedallmail.platform.firewall import Direction, security_group_rules
+from onedallmail.stackfile import load_platform
+
+from .recording import ProgramError, Registered, record_program
+
+
+@cache
+def lab() -> list[Registered]:
+    return record_program()
+
+
+def of_type(token: str) -> list[Registered]:
+    return [r for r in lab() if r.type == token]
+
+
+def test_every_regional_resource_names_its_region() -> None:
+    glob = ("aws:iam/", "aws:route53/", "pulumi:", "onedallmail:")
+    bare = [r.name for r in lab() if not r.type.startswith(glob) and not r.inputs.get("region")]
+    assert not bare, f"resources without a region would land in the provider's default region: {bare}"
+
+
+def test_one_instance_for_each_server_at_its_planned_address() -> None:
+    planned = {s.name: str(s.private_ip) for s in load_platform("lab").servers}
+    made = {r.name: r.inputs["privateIp"] for r in of_type("aws:ec2/instance:Instance")}
+    assert made == planned
+
+
+def test_instances_need_tokens_for_metadata_and_encrypt_their_disks() -> None:
+    for instance in of_type("aws:ec2/instance:Instance"):
+        assert instance.inputs["metadataOptions"]["httpTokens"] == "required"
+        assert instance.inputs["metadataOptions"]["httpPutResponseHopLimit"] == 1
+        assert instance.inputs["rootBlockDevice"]["encrypted"] is True
+        assert instance.inputs["rootBlockDevice"]["kmsKeyId"].startswith("arn:")
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_security_group_rules_are_exactly_the_intent_graph(direction: Direction) -> None:
+    platform = load_platform("lab")
+    kind = "Ingress" if direction is Direction.IN else "Egress"
+    made = sorted(
+        (r.inputs["region"], r.inputs["description"], r.inputs["fromPort"], r.inputs["cidrIpv4"])
+        for r in of_type(f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule")
+    )
+    wanted = sorted(
+        (region, rule.flow.name, rule.flow.port.value, str(peer))
+        for region in platform.regions
+        for role in sorted({s.role for s in platform.servers if s.region == region})
+        for rule in security_group_rules(
+            platform, [s for s in platform.servers if s.region == region and s.role is role]
+        )
+        if rule.direction is direction
+        for peer in rule.peers
+    )
+    assert made == wanted
+    assert made
+
+
+def test_no_security_group_opens_ssh_or_a_database_to_the_internet() -> None:
+    rules = of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    open_ports = {r.inputs["fromPort"] for r in rules if r.inputs["cidrIpv4"] == "0.0.0.0/0"}
+    assert open_ports == {25, 465, 587, 993, 4190}
+
+
+def test_everything_that_can_carry_tags_carries_owner_class_and_scope() -> None:
+    untaggable = ("Rule", "Route", "Association", "Attachment", "Policy", "Alias", "Record", "Version", "Versioning")
+    for resource in lab():
+        if resource.typee.startswith("aws:") and "tags" in resource.inputs:
+            assert {"Owner", "DataClass", "ControlScope"} <= set(resource.inputs["tags"]), resource.name
+        elif resource.typee.startswith("aws:"):
+            bucket_part = resource.typee.startswith("aws:s3/bucket") and not resource.typee.endswith(":Bucket")
+            assert bucket_part or resource.typee.endswith(untaggable), f"{resource.name} carries no tags"
+
+
+def test_evidence_bucket_is_locked_encrypted_private_and_tls_only() -> None:
+    (lock,) = of_type("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration")
+    assert lock.inputs["rule"]["defaultRetention"]["mode"] == "COMPLIANCE"
+    (block,) = of_type("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+    assert all(block.inputs[k] for k in ("blockPublicAcls", "blockPublicPolicy", "restrictPublicBuckets"))
+    (policy,) = of_type("aws:s3/bucketPolicy:BucketPolicy")
+    sids = {s["Sid"]: s["Effect"] for s in json.loads(policy.inputs["policy"])["Statement"]}
+    assert sids == {"TlsOnly": "Deny", "Tls13Only": "Deny"}
+
+
+def test_policies_of_servers_grant_no_wildcard_action_or_resource() -> None:
+    policies = of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policies
+    for policy in policies:
+        for statement in json.loads(policy.inputs["policy"])["Statement"]:
+            assert statement["Resource"] != "*", policy.name
+            assert not any("*" in action for action in statement["Action"]), policy.name
+
+
+def test_the_private_dkim_key_is_secret_and_only_in_secrets_manager() -> None:
+    holders = [r.type for r in lab() if "PEM" in json.dumps(r.inputs, default=str)]
+    assert holders == ["aws:secretsmanager/secretVersion:SecretVersion"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"onedallmail:domains": ["nodomain"]}, "domains.0"),
+        ({"onedallmail:dkimPublicKeys": "{}"}, "no DKIM key for acme.example"),
+    ],
+)
+def test_a_wrong_stack_registers_nothing_and_names_the_field(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ProgramError, match=says):
+        record_program(changes=changes)
