@@ -1,0 +1,193 @@
+"""`onedallmail stack`: preview, up, destroy, outputs, export and import of the cloud stack.
+
+Exit codes: 0 done, 1 error, 3 changes found although --expect-no-changes was given.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from onedallmail.engine import run
+from onedallmail.engine.errors import EngineError
+from onedallmail.engine.events import Event, Op, UpResult
+
+ERROR, FINDINGS = 1, 3
+SIGNS = {
+    Op.CREATE: "[green]+[/]",
+    Op.UPDATE: "[yellow]~[/]",
+    Op.REPLACE: "[magenta]±[/]",
+    Op.DELETE: "[red]-[/]",
+    Op.READ: "[cyan]>[/]",
+}
+COLOURS = {"warning": "yellow", "error": "red"}
+
+app = typer.Typer(help="The cloud stack: preview, apply, show and remove it.", no_args_is_help=True)
+console, errors = Console(), Console(stderr=True)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack (Pulumi.NAME.yaml).")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON for programs.")]
+Config = Annotated[
+    list[str] | None, typer.Option("--config", "-c", help="KEY=VALUE for this run, over the stack file's value.")
+]
+SecretConfig = Annotated[
+    list[str] | None, typer.Option("--secret-config", help="KEY=FILE: a secret value for this run, read from FILE.")
+]
+Expect = Annotated[bool, typer.Option("--expect-no-changes", help="Exit with 3 when something changes.")]
+ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets in clear.")]
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        raise typer.Exit(ERROR) from error
+
+
+def _show(event: Event) -> None:
+    if event.op is Op.SAME:
+        return
+    if event.op:
+        text = f"{SIGNS[event.op]} {escape(event.type)} [bold]{escape(event.name)}[/] [dim]{escape(event.text)}[/]"
+    else:
+        where = f"{event.name}: " if event.urn else ""
+        colour = COLOURS.get(event.severity, "dim")
+        text = f"[{colour}]{event.severity}:[/] {escape(where + event.text)}"
+    errors.print(text, highlight=False, soft_wrap=True)
+
+
+def _pairs(items: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for item in items or []:
+        key, sign, value = item.partition("=")
+        if not sign or not key:
+            msg = f"{option} {item}: write KEY=VALUE"
+            raise EngineError(msg)
+        pairs[key] = value
+    return pairs
+
+
+def _secrets(items: list[str] | None) -> dict[str, str]:
+    found = {}
+    for key, file in _pairs(items, "--secret-config").items():
+        try:
+            found[key] = Path(file).read_text()
+        except OSError as error:
+            msg = f"--secret-config {key}: {file} can't be read: {error.strerror}"
+            raise EngineError(msg) from error
+    return found
+
+
+def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bool) -> None:
+    if as_json:
+        console.print_json(json.dumps({**dataclasses.asdict(result), "changes": result.changes}))
+    else:
+        _outputs_table(result.outputs)
+        counts = ", ".join(f"{n} {op}" for op, n in sorted(result.counts.items())) or "nothing to do"
+        console.print(f"{verb}: {counts} in {result.duration_s:.1f} s", highlight=False)
+    if not result.ok:
+        errors.print(f"[red]{len(result.errors)} error(s):[/] what was made is recorded; correct and repeat")
+        raise typer.Exit(ERROR)
+    if expect_no_changes and result.changes:
+        errors.print(f"[red]{result.changes} change(s), none expected[/]")
+        raise typer.Exit(FINDINGS)
+
+
+def _outputs_table(outputs: Mapping[str, Any]) -> None:
+    if not outputs:
+        return
+    table = Table("output", "value", show_edge=False, pad_edge=False)
+    for name, value in sorted(outputs.items()):
+        table.add_row(name, escape(value if isinstance(value, str) else json.dumps(value)))
+    console.print(table)
+
+
+@app.command()
+def preview(
+    stack: Stack = "lab",
+    config: Config = None,
+    secret_config: SecretConfig = None,
+    expect_no_changes: Expect = False,
+    as_json: Json = False,
+) -> None:
+    """Show what up would change."""
+    with _errors_for_people():
+        values, hidden = _pairs(config, "--config"), _secrets(secret_config)
+        result = run.preview(stack, config=values, secret_config=hidden, progress=_show)
+        _finish("preview", result, as_json=as_json, expect_no_changes=expect_no_changes)
+
+
+@app.command()
+def up(
+    stack: Stack = "lab",
+    config: Config = None,
+    secret_config: SecretConfig = None,
+    expect_no_changes: Expect = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the stack to what the program describes."""
+    with _errors_for_people():
+        values, hidden = _pairs(config, "--config"), _secrets(secret_config)
+        result = run.up(stack, config=values, secret_config=hidden, progress=_show)
+        _finish("up", result, as_json=as_json, expect_no_changes=expect_no_changes)
+
+
+@app.command()
+def destroy(
+    stack: Stack = "lab",
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete every resource of the stack."""
+    if not yes:
+        typer.confirm(f"Delete every resource of stack '{stack}'?", abort=True)
+    with _errors_for_people():
+        result = run.destroy(stack, config=_pairs(config, "--config"), progress=_show)
+        _finish("destroy", result, as_json=as_json, expect_no_changes=False)
+
+
+@app.command()
+def outputs(stack: Stack = "lab", show_secrets: ShowSecrets = False, as_json: Json = False) -> None:
+    """Show the outputs of the last up."""
+    with _errors_for_people():
+        found = run.outputs(stack, show_secrets=show_secrets)
+    if as_json:
+        console.print_json(json.dumps(found))
+    else:
+        _outputs_table(found)
+
+
+@app.command()
+def export(
+    stack: Stack = "lab",
+    file: Annotated[Path | None, typer.Option("--file", help="Write here (mode 0600), not to the terminal.")] = None,
+    show_secrets: ShowSecrets = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The deployment is JSON in any case.")] = True,
+) -> None:
+    """Show the deployment: every resource with inputs and outputs (Pulumi's format, version 3)."""
+    del as_json
+    with _errors_for_people():
+        text = json.dumps(run.export(stack, show_secrets=show_secrets), indent=2)
+    if file is None:
+        typer.echo(text)
+        return
+    file.touch(mode=0o600)
+    file.write_text(text + "\n")
+
+
+@app.command("import")
+def import_(file: Annotated[Path, typer.Argument(help="A file that export wrote.")], stack: Stack = "lab") -> None:
+    """Replace the stack's state by an exported deployment."""
+    with _errors_for_people():
+        run.import_(stack, file)
+    console.print(f"stack '{stack}' has the state of {file}")

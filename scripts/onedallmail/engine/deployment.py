@@ -1,0 +1,174 @@
+"""What one run of an operation knows and shares: old and new resources, counts, errors, provider clients."""
+
+import re
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ResourceError
+from .events import Event, Op, Progress
+from .plugins import Plugins, refuse_foreign
+from .state import Key, Resource, State, key_of, timestamp
+from .values import secret
+
+STACK_TYPE = "pulumi:pulumi:Stack"
+PROVIDER_PREFIX = "pulumi:providers:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Which stack runs, with which configuration (`secret_keys` name the secret ones)."""
+
+    project: str
+    stack: str
+    config: Mapping[str, str]
+    secret_keys: frozenset[str]
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """One run. Methods may be called by many threads; `lock` guards the tables."""
+
+    target: Target
+    state: State
+    plugins: Plugins
+    preview: bool
+    progress: Progress
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    registered: dict[str, Resource] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    root_urn: str = ""
+    wanted: set[str] = field(default_factory=set)
+    """Old URNs that the program still asks for, renamed ones included."""
+
+    def __post_init__(self) -> None:
+        """Index what was there before."""
+        self.old = {r["urn"]: r for r in self.state.olds if not r.get("delete")}
+        self._clients: dict[str, Any] = {}
+        self._defaults: dict[tuple[str, str], str] = {}
+
+    # -- reports
+    def done(self, op: Op, urn: str, text: str = "") -> None:
+        """Count and report a finished step."""
+        with self.lock:
+            self.counts[op] += 1
+            self.progress(Event(op=op, urn=urn, text=text))
+
+    def fail(self, urn: str, message: str) -> None:
+        """Record an error; nothing new is begun after the first."""
+        with self.lock:
+            self.errors.append(f"{urn.rsplit('::', 1)[-1]}: {message}" if urn else message)
+            self.progress(Event(urn=urn, text=message, severity="error"))
+
+    def say(self, severity: str, message: str, urn: str = "") -> None:
+        """Report a message."""
+        with self.lock:
+            self.progress(Event(urn=urn, text=message, severity=severity))
+
+    # -- names
+    def urn(self, type_: str, name: str, parent: str) -> str:
+        """Return the URN of a resource below `parent` (a URN, or '')."""
+        parent_type = parent.split("::")[2] if parent else ""
+        chain = f"{parent_type}$" if parent_type not in ("", STACK_TYPE) else ""
+        return f"urn:pulumi:{self.target.stack}::{self.target.project}::{chain}{type_}::{name}"
+
+    def claim(self, urn: str) -> None:
+        """Reserve a URN for one registration of this run."""
+        with self.lock:
+            if urn in self.registered:
+                msg = f"two resources have the URN {urn}: give one of them another name"
+                raise ResourceError(msg)
+            self.registered[urn] = {"urn": urn}
+
+    # -- results
+    def commit(self, resource: Resource, old: Resource | None, *, doom: bool = False, end: str = "") -> None:
+        """Make `resource` what the program asked for; `old` is superseded, or doomed: deleted at the end."""
+        with self.lock:
+            self.registered[resource["urn"]] = resource
+            if old:
+                self.wanted.add(old["urn"])
+        if self.preview:
+            return
+        keys: list[Key] = [key_of(old)] if old else []
+        entry: dict[str, Any] = {"put": resource, "doom" if doom else "drop": keys}
+        self.state.record(**entry, **({"end": [end, resource["urn"]]} if end else {}))
+
+    # -- providers
+    def provider(self, ref: str, type_: str, version: str) -> tuple[Any, str]:
+        """Return client and reference: of `ref`, or of the default provider of the type's package."""
+        package = type_.split(":", maxsplit=1)[0]
+        refuse_foreign(package)
+        with self.lock:
+            if not ref:
+                key = (package, version)
+                if key not in self._defaults:
+                    self._defaults[key] = self._default_provider(package, version)
+                ref = self._defaults[key]
+            if ref not in self._clients:
+                self._clients[ref] = self._old_client(ref)
+            return self._clients[ref], ref
+
+    def _default_provider(self, package: str, version: str) -> str:
+        name = "default" + ("_" + re.sub(r"[.+-]", "_", version) if version else "")
+        urn = self.urn(f"{PROVIDER_PREFIX}{package}", name, "")
+        config = {
+            key.split(":", 1)[1]: secret(value) if key in self.target.secret_keys else value
+            for key, value in self.target.config.items()
+            if key.startswith(package + ":")
+        }
+        return self.put_provider(urn, {"__internal": {}, **config, "version": version}, {}, quiet=True)
+
+    def put_provider(self, urn: str, inputs: dict[str, Any], extra: Mapping[str, Any], *, quiet: bool = False) -> str:
+        """Register a provider resource, start what it stands for, and return its reference."""
+        type_ = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
+        package = type_.removeprefix(PROVIDER_PREFIX)
+        refuse_foreign(package)
+        old = self.old.get(urn)
+        same = old is not None and old["inputs"] == inputs
+        identifier = old["id"] if old else str(uuid.uuid4())
+        now = timestamp()
+        resource = {
+            "urn": urn,
+            "custom": True,
+            "id": identifier,
+            "type": type_,
+            "inputs": inputs,
+            "outputs": {k: v for k, v in inputs.items() if k != "__internal"},
+            **extra,
+            "created": old.get("created", now) if old else now,
+            "modified": old.get("modified", now) if old and same else now,
+        }
+        ref = f"{urn}::{identifier}"
+        client = self.plugins.client(ref, package, inputs)
+        with self.lock:
+            self._clients[ref] = client
+        self.commit(resource, old)
+        if not quiet:
+            self.done(Op.SAME if same else Op.UPDATE if old else Op.CREATE, urn)
+        return ref
+
+    def _old_client(self, ref: str) -> Any:
+        urn = ref.rpartition("::")[0]
+        resource = self.state.find(urn)
+        if resource is None:
+            msg = f"its provider {urn} is neither in the program nor in the state: import a complete state"
+            raise ResourceError(msg)
+        return self.plugins.client(ref, resource["type"].removeprefix(PROVIDER_PREFIX), resource["inputs"])
+
+    def dependents(self, urn: str) -> list[str]:
+        """Return the URNs of old resources that need `urn`."""
+        return sorted(r["urn"] for r in self.state.olds if urn in needs(r) and r["urn"] != urn)
+
+
+def needs(resource: Resource) -> set[str]:
+    """Return the URNs that a resource depends on: declared, by property, parent, container and provider."""
+    by_property: Iterable[list[str]] = (resource.get("propertyDependencies") or {}).values()
+    found = {*resource.get("dependencies", ()), *(urn for urns in by_property for urn in urns)}
+    found |= {resource.get("parent", ""), resource.get("deletedWith", "")}
+    found.add(resource.get("provider", "").rpartition("::")[0])
+    return found - {""}

@@ -1,0 +1,198 @@
+"""The state of a stack on disk: a snapshot (deployment v3) that is replaced whole, and a journal of what came after.
+
+Each step is appended to the journal and synced before the next; a crash loses at most the line it was writing.
+"""
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from .crypter import Crypter
+from .errors import EngineError
+from .values import SECRET, SIGNATURE, is_secret, walk
+
+Resource = dict[str, Any]
+Key = tuple[str, str]
+"""URN and id: a replaced resource waits for its deletion beside its successor of the same URN."""
+
+
+def timestamp() -> str:
+    """Return the time as the deployment format has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def key_of(resource: Resource) -> Key:
+    """Return what tells a resource from every other one of the state."""
+    return resource["urn"], resource.get("id", "")
+
+
+class State:
+    """Resources of one stack: `olds` from before this run, `news` as this run leaves them.
+
+    Entries of the journal are idempotent only in order, so the journal names the snapshot that it continues.
+    """
+
+    def __init__(self, folder: Path, open_crypter: Callable[[str | None], Crypter]) -> None:
+        """Read snapshot and journal; nothing is written until `record` or `save`."""
+        self._lock = threading.RLock()
+        self._path, self._journal_path = folder / "state.json", folder / "journal.jsonl"
+        self._journal: IO[bytes] | None = None
+        raw = self._path.read_bytes() if self._path.exists() else b""
+        self._base = hashlib.sha256(raw).hexdigest()
+        deployment = parse_deployment(raw, self._path) if raw else {}
+        salt = ((deployment.get("secrets_providers") or {}).get("state") or {}).get("salt")
+        self.crypter = open_crypter(salt)
+        self.olds: list[Resource] = [self.crypter.open(r) for r in deployment.get("resources") or []]
+        self.pending = _kept(self.crypter.open(p) for p in deployment.get("pending_operations") or [])
+        self.news: list[Resource] = []
+        self._replay()
+        self.pending = _kept(self.pending)
+
+    def _replay(self) -> None:
+        lines = self._journal_path.read_bytes().split(b"\n") if self._journal_path.exists() else []
+        *whole, torn = lines or [b""]
+        for number, line in enumerate(whole, 1):
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError as error:
+                if number == len(whole) and not torn:  # the file system may keep the end of a torn line only
+                    break
+                msg = f"{self._journal_path} is damaged at line {number} ({error.msg}): restore the file from a copy"
+                raise EngineError(msg) from error
+            if number == 1:
+                if entry.get("base") != self._base:  # it was merged already; only its removal did not happen
+                    return
+                continue
+            self._apply(self.crypter.open(entry))
+        self.olds, self.news = self.news + self.olds, []
+
+    def _apply(self, entry: dict[str, Any]) -> None:
+        if begun := entry.get("begin"):
+            self.pending.append(begun)
+        if ended := entry.get("end"):
+            kind, urn = ended
+            self.pending = [
+                p for p in self.pending if (p["type"], p["resource"]["urn"]) != (kind, urn) or p.get("kept")
+            ]
+        for key in entry.get("drop", ()):
+            self.olds = [r for r in self.olds if key_of(r) != tuple(key)]
+        for key in entry.get("doom", ()):
+            for resource in self.olds:
+                if key_of(resource) == tuple(key):
+                    resource["delete"] = True
+        if put := entry.get("put"):
+            self.news = [r for r in self.news if r["urn"] != put["urn"]] + [put]
+        if outs := entry.get("outputs"):
+            for resource in self.news:
+                if resource["urn"] == outs[0]:
+                    resource["outputs"] = outs[1]
+
+    def record(self, **entry: Any) -> None:
+        """Append one entry (begin, end, put, drop, doom, outputs) durably, then apply it."""
+        with self._lock:
+            if self._journal is None:
+                self._journal = self._journal_path.open("wb")
+                self._journal_path.chmod(0o600)
+                self._append({"base": self._base})
+            self._append(self.crypter.seal(entry))
+            self._apply(copy.deepcopy(entry))
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        assert self._journal is not None  # noqa: S101 - opened by `record`, for mypy
+        self._journal.write(json.dumps(entry).encode() + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def settle_pending(self) -> None:
+        """Forget interrupted updates and deletes, which simply run again; a create may have made something."""
+        self.pending = [p for p in self.pending if p["type"] == "creating"]
+
+    def find(self, urn: str) -> Resource | None:
+        """Return the resource of `urn` that this run leaves, else the one from before."""
+        with self._lock:
+            return next((r for r in [*self.news, *self.olds] if r["urn"] == urn and not r.get("delete")), None)
+
+    def deployment(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """Return the state as `pulumi stack export` gives it; secrets sealed, or in clear on request."""
+        render = _in_clear if show_secrets else self.crypter.seal
+        with self._lock:
+            body: dict[str, Any] = {
+                "manifest": {"time": timestamp(), "magic": "", "version": ""},
+                "secrets_providers": {"type": "passphrase", "state": {"salt": self.crypter.state}},
+                "resources": [render(r) for r in self.news + self.olds],
+                "metadata": {},
+            }
+            if self.pending:
+                body["pending_operations"] = [render(_plain(p)) for p in self.pending]
+        return {"version": 3, "deployment": body}
+
+    def save(self) -> None:
+        """Make snapshot and journal one again."""
+        with self._lock:
+            data = json.dumps(self.deployment(), indent=1).encode()
+            replace_file(self._path, data)
+            self._base = hashlib.sha256(data).hexdigest()
+            if self._journal:
+                self._journal.close()
+                self._journal = None
+            self._journal_path.unlink(missing_ok=True)
+            self.olds, self.news = self.news + self.olds, []
+
+
+def _kept(pending: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mark operations of runs that were interrupted: a later success of the same URN is not theirs."""
+    return [{**p, "kept": True} for p in pending]
+
+
+def _plain(pending: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in pending.items() if k != "kept"}
+
+
+def _in_clear(value: Any) -> Any:
+    def clear(node: Any) -> Any:
+        return {SIGNATURE: SECRET, "plaintext": json.dumps(node["value"])} if is_secret(node) else node
+
+    return walk(value, clear)
+
+
+def parse_deployment(raw: bytes, source: Path) -> dict[str, Any]:
+    """Return the deployment of an exported file or a snapshot.
+
+    Raises:
+        EngineError: it is no JSON, no deployment, or of another version than 3.
+    """
+    try:
+        document = json.loads(raw)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        msg = f"{source} is no JSON ({error}): give a file that `stack export` wrote"
+        raise EngineError(msg) from error
+    version = document.get("version") if isinstance(document, dict) else None
+    deployment = document.get("deployment") if isinstance(document, dict) else None
+    if version != 3 or not isinstance(deployment, dict):  # noqa: PLR2004 - the format's own number
+        msg = f"{source} is no deployment of version 3 (version: {version}): give a file that `stack export` wrote"
+        raise EngineError(msg)
+    return deployment
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file by `data`, durably and all or nothing, with mode 0600."""
+    temporary = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

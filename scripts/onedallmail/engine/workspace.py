@@ -1,0 +1,43 @@
+"""Where one stack's program, state and logs are, and how its provider is started."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onedallmail import paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A stack of a checkout; tests give other folders and another provider command."""
+
+    stack: str
+    root: Path = paths.ROOT
+    state_dir: Path | None = None
+    provider: tuple[str, ...] = field(default=())
+
+    @property
+    def home(self) -> Path:
+        """Folder of all state of the stack."""
+        return self.state_dir or paths.state_dir(self.stack)
+
+    @property
+    def deployment(self) -> Path:
+        """Folder of snapshot, journal and lock."""
+        return self.home / "deployment"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the program's and the provider's output."""
+        return self.home / "logs"
+
+    @property
+    def provider_command(self) -> list[str]:
+        """Command line of the lab's AWS provider."""
+        module = self.provider or (sys.executable, "-u", "-m", "onedallmail.cloud.provider")
+        return [*module, "--state", str(self.home)]
+
+    def prepare(self) -> None:
+        """Create the folders, private to their owner."""
+        for folder in (self.home, self.deployment, self.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
