@@ -116,7 +116,7 @@ def controls_command(as_json: AsJson = False) -> None:
 
 
 def platform_context(stack: str) -> context.BundleContext:
-    """Return the context saved by the last `up`, or what the stack's outputs tell; raise ContextError without either."""
+    """Return the context the last `up` saved, or what the outputs tell; raise ContextError without either."""
     saved = bundle.evidence_dir(stack) / CONTEXT_NAME
     outputs = state_dir(stack) / "outputs.json"
     if saved.exists() or not outputs.exists():
