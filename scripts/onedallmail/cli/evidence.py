@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from onedallmail.evidence import bundle, canonical, context, verify
+from onedallmail.evidence import bundle, canonical, context, listing, verify
 from onedallmail.evidence.collect import CollectError
 from onedallmail.evidence.controls import CatalogueError, load_catalogue
 from onedallmail.evidence.exceptions import ExceptionsError
@@ -99,7 +99,10 @@ def verify_command(
 
 
 @app.command("controls")
-def controls_command(as_json: AsJson = False) -> None:
+def controls_command(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables of docs/controls.md.")] = False,
+) -> None:
     """List the controls that tests can name."""
     try:
         catalogue = load_catalogue()
@@ -107,6 +110,9 @@ def controls_command(as_json: AsJson = False) -> None:
         _stop(str(error))
     if as_json:
         _print_json(catalogue.to_document())
+        return
+    if as_markdown:
+        typer.echo(listing.markdown(catalogue), nl=False)
         return
     table = Table("Control", "Title", "Expects", "Days", box=None, pad_edge=False)
     for control in catalogue:
