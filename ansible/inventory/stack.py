@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Ansible inventory from a stack's outputs: `stack.py --list`. The stack is named by ONEDALLMAIL_STACK (default: lab)."""
+"""Ansible inventory from a stack's outputs: `stack.py --list`.
+
+The stack is named by ONEDALLMAIL_STACK (default: lab).
+"""
 
 import json
 import os

@@ -3,7 +3,6 @@
 A process of its own, because the SDK keeps its event loop and its settings in module state.
 """
 
-import asyncio
 import json
 import os
 import runpy
@@ -16,13 +15,12 @@ from typing import Any
 import pulumi
 import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
-from pulumi.runtime.stack import run_in_stack
 
 from onedallmail.paths import ROOT
 
 DKIM = {
     "onedallmail:dkimPublicKeys": '{"acme.example": "QUJD"}',
-    "onedallmail:dkimPrivateKeys": '{"acme.example": "PEM"}',
+    "onedallmail:dkimPrivateKeys": '{"acme.example": "the-private-key"}',
 }
 
 
@@ -48,8 +46,8 @@ class _Recorder(Mocks):
         computed = {"arn": f"arn:aws:mock:::{args.name}", "publicIp": f"198.51.100.{len(self.resources) % 250}"}
         return f"{args.name}-id", {**args.inputs, **computed}
 
-    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        return {"id": "ami-1", "token": args.token}, None
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        return {"id": "ami-1", "token": args.token}, []
 
 
 def _config(stack: str, changes: Mapping[str, Any]) -> dict[str, str]:
@@ -66,7 +64,7 @@ def record_program(stack: str = "lab", changes: Mapping[str, Any] | None = None)
     env = {**os.environ, "PULUMI_CONFIG": json.dumps(_config(stack, changes or {}))}
     env["PYTHONPATH"] = os.pathsep.join((str(ROOT / "scripts"), str(ROOT / "infra"), str(ROOT)))
     argv = [sys.executable, "-m", "tests.infra.recording", stack]
-    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise ProgramError(done.stderr)
     return [Registered(**r) for r in json.loads(done.stdout)]
@@ -77,10 +75,11 @@ def _main(stack: str) -> None:
     pulumi.runtime.set_all_config(json.loads(os.environ["PULUMI_CONFIG"]), ["onedallmail:dkimPrivateKeys"])
     pulumi.runtime.set_mocks(recorder, project="onedallmail", stack=stack, preview=False)
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    program = str(ROOT / "infra" / "__main__.py")
-    loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+    @pulumi.runtime.test
+    def program() -> None:
+        runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
+
+    program()
     json.dump(recorder.resources, sys.stdout, default=str)
 
 

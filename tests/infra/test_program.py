@@ -71,11 +71,11 @@ def test_no_security_group_opens_ssh_or_a_database_to_the_internet() -> None:
 def test_everything_that_can_carry_tags_carries_owner_class_and_scope() -> None:
     untaggable = ("Rule", "Route", "Association", "Attachment", "Policy", "Alias", "Record", "Version", "Versioning")
     for resource in lab():
-        if resource.typee.startswith("aws:") and "tags" in resource.inputs:
+        if resource.type.startswith("aws:") and "tags" in resource.inputs:
             assert {"Owner", "DataClass", "ControlScope"} <= set(resource.inputs["tags"]), resource.name
-        elif resource.typee.startswith("aws:"):
-            bucket_part = resource.typee.startswith("aws:s3/bucket") and not resource.typee.endswith(":Bucket")
-            assert bucket_part or resource.typee.endswith(untaggable), f"{resource.name} carries no tags"
+        elif resource.type.startswith("aws:"):
+            bucket_part = resource.type.startswith("aws:s3/bucket") and not resource.type.endswith(":Bucket")
+            assert bucket_part or resource.type.endswith(untaggable), f"{resource.name} carries no tags"
 
 
 def test_evidence_bucket_is_locked_encrypted_private_and_tls_only() -> None:
@@ -98,7 +98,7 @@ def test_policies_of_servers_grant_no_wildcard_action_or_resource() -> None:
 
 
 def test_the_private_dkim_key_is_secret_and_only_in_secrets_manager() -> None:
-    holders = [r.type for r in lab() if "PEM" in json.dumps(r.inputs, default=str)]
+    holders = [r.type for r in lab() if "the-private-key" in json.dumps(r.inputs, default=str)]
     assert holders == ["aws:secretsmanager/secretVersion:SecretVersion"]
 
 

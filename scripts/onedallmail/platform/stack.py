@@ -91,6 +91,15 @@ class RegionConfig(_Model):
             raise ValueError(msg)
         return value
 
+    @field_validator("cidr", mode="before")
+    @classmethod
+    def _written(cls, value: object) -> object:
+        try:
+            return IPv4Network(str(value))
+        except ValueError as error:
+            msg = f"'{value}' is no network ({error}): write its first address and size, such as 10.10.0.0/16"
+            raise ValueError(msg) from error
+
     @field_validator("cidr")
     @classmethod
     def _size(cls, value: IPv4Network) -> IPv4Network:
