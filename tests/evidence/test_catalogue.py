@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from onedallmail.evidence import listing
 from onedallmail.evidence.controls import Catalogue, CatalogueError, EvidenceKind, load_catalogue
+from onedallmail.paths import ROOT
 
 ENTRY = (
     '[[control]]\nid = "{id}"\ntheme = "Physical"\ntitle = "Cables"\nobjective = "Cables are protected."\n'
@@ -49,6 +51,12 @@ def test_survives_the_way_into_a_bundle_and_back(catalogue: Catalogue) -> None:
     again = Catalogue.from_document(catalogue.to_document())
     assert list(again) == list(catalogue)
     assert again.frameworks == catalogue.frameworks
+
+
+def test_the_documentation_lists_exactly_this_catalogue(catalogue: Catalogue) -> None:
+    page = (ROOT / "docs" / "controls.md").read_text(encoding="utf-8")
+    table = page.partition(listing.BEGIN)[2].partition(listing.END)[0]
+    assert table.strip() == listing.markdown(catalogue).strip(), "run: onedallmail evidence controls --markdown"
 
 
 def _write(folder: Path, *entries: str, head: str = HEAD) -> Path:

@@ -156,13 +156,15 @@ def _judge_passes(
         detail = f" What there is does not count: {_some([why for _, why in aside])}." if aside else ""
         reason = f"No current {kinds} covers this control.{detail}"
         return _finding(control, Verdict.NOT_ESTABLISHED, reason, counted=counted, aside=aside)
-    basis = f"{_count(counted, 'check')} passed" if counted else "No check applies"
+    sentences = [f"{_count(counted, 'check')} passed."] if counted else []
     if EvidenceKind.MANUAL in control.expects and not stated:
-        lapsed = f"; the one of {statement.stated} has run out" if statement else ""
-        reason = f"{basis}; a person has to state the rest{lapsed}."
-        return _finding(control, Verdict.MANUAL, reason, counted=counted, aside=aside)
-    said = f"; stated by {statement.person} on {statement.stated}" if statement and stated else ""
-    return _finding(control, Verdict.PASS, f"{basis}{said}.", counted=counted, aside=aside)
+        sentences.append("A person has to state the rest." if counted else "A person has to state how it is met.")
+        if statement:
+            sentences.append(f"The statement of {statement.stated} has run out.")
+        return _finding(control, Verdict.MANUAL, " ".join(sentences), counted=counted, aside=aside)
+    if statement and stated:
+        sentences.append(f"Stated by {statement.person}, {statement.role}, on {statement.stated}.")
+    return _finding(control, Verdict.PASS, " ".join(sentences), counted=counted, aside=aside)
 
 
 _OPEN = {
