@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onedallmail.evidence import archive, bundle, canonical, signing
+from onedallmail.evidence import archive, assessment, bundle, canonical, signing
 from onedallmail.evidence.collect import CollectError
 from onedallmail.evidence.exceptions import ExceptionsError
 from onedallmail.evidence.records import Outcome
@@ -172,6 +172,23 @@ def test_even_a_new_signature_does_not_hide_a_changed_result(copy: Path, home: P
     path = next(copy.glob("results/*/tests/*.json"))
     path.write_bytes(path.read_bytes().replace(b'"passed"', b'"failed"'))
     assert any("not entered in the ledger as it is here" in problem for problem in _resigned(copy, home).problems)
+
+
+def test_verdicts_that_do_not_follow_are_found_though_everything_is_signed(tmp_path: Path) -> None:
+    """Whoever holds the key can sign and enter anything; the results still speak for themselves."""
+    samples.write_run(tmp_path / "results", [("t.py::test_clock", (CLOCK,), {"outcome": Outcome.FAILED})])
+    honest = assessment.to_document
+
+    def flattering(found: assessment.Assessment, *, version: str) -> dict[str, object]:
+        document = honest(found, version=version)
+        return document | {"findings": [row | {"verdict": "PASS"} for row in document["findings"]]}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assessment, "to_document", flattering)
+        folder = _build(tmp_path)
+    assert _verdicts(folder)[CLOCK] == "PASS"
+    problems = verify(folder, tmp_path / "keys" / signing.PUBLIC_NAME).problems
+    assert problems == ("verdicts.json: does not follow from the results in this bundle",)
 
 
 def test_another_key_is_refused_in_both_forms(built: Path, tmp_path: Path) -> None:
