@@ -8,6 +8,7 @@ import importlib
 import inspect
 import threading
 import typing
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -64,7 +65,9 @@ def _load(token: str) -> tuple[dict[str, Field], dict[str, Any]]:
 @cache
 def _loaded(token: str) -> tuple[dict[str, Field], dict[str, Any]]:
     path, name = _classes()[token]
-    module = importlib.import_module(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # each module warns of the old classes it defines
+        module = importlib.import_module(path)
     # pulumi-aws says InitArgs where a nested type already has the shorter name.
     arguments = getattr(module, name + "InitArgs", None) or getattr(module, name + "Args")
     return fields(arguments), _types.resource_types(getattr(module, name))

@@ -48,12 +48,22 @@ class State:
         self._base = hashlib.sha256(raw).hexdigest()
         deployment = parse_deployment(raw, self._path) if raw else {}
         salt = ((deployment.get("secrets_providers") or {}).get("state") or {}).get("salt")
-        self.crypter = open_crypter(salt)
+        self.crypter = open_crypter(salt or self._journalled_salt())
         self.olds: list[Resource] = [self.crypter.open(r) for r in deployment.get("resources") or []]
         self.pending = _kept(self.crypter.open(p) for p in deployment.get("pending_operations") or [])
         self.news: list[Resource] = []
         self._replay()
         self.pending = _kept(self.pending)
+
+    def _journalled_salt(self) -> str | None:
+        """Return the salt of a first run that died before there was any snapshot."""
+        if not self._journal_path.exists():
+            return None
+        try:
+            first = json.loads(self._journal_path.read_bytes().partition(b"\n")[0])
+        except json.JSONDecodeError:  # torn while it was written: nothing followed it
+            return None
+        return first["salt"] if first.get("base") == self._base else None
 
     def _replay(self) -> None:
         lines = self._journal_path.read_bytes().split(b"\n") if self._journal_path.exists() else []
@@ -100,7 +110,7 @@ class State:
             if self._journal is None:
                 self._journal = self._journal_path.open("wb")
                 self._journal_path.chmod(0o600)
-                self._append({"base": self._base})
+                self._append({"base": self._base, "salt": self.crypter.state})
             self._append(self.crypter.seal(entry))
             self._apply(copy.deepcopy(entry))
 

@@ -1,0 +1,34 @@
+"""A queue and its policy, shaped by the configuration; engine tests run it as a real Pulumi program.
+
+SQS, because its part of pulumi_aws loads in a moment.
+"""
+
+import pulumi
+import pulumi_aws as aws
+
+config = pulumi.Config("sample")
+password = config.get_secret("password")
+tags: dict[str, pulumi.Input[str]] = {"version": config.get("version") or "1"}
+if password is not None:
+    tags["password"] = password
+
+queue = aws.sqs.Queue(
+    "queue",
+    name=config.get("name") or "first",
+    tags=tags,
+    opts=pulumi.ResourceOptions(
+        protect=config.get_bool("protect") or False,
+        delete_before_replace=config.get_bool("deleteFirst") or False,
+    ),
+)
+if not config.get_bool("alone"):
+    policy = aws.sqs.QueuePolicy("policy", queue_url=queue.url, policy="{}")
+    pulumi.export("policyId", policy.id)
+for name, (type_, properties) in (config.get_object("raw") or {}).items():
+    pulumi.CustomResource(type_, name, properties)
+pulumi.export("zones", aws.get_availability_zones().names)
+pulumi.export("queueId", queue.id)
+pulumi.export("password", password)
+if config.get_bool("crash"):
+    msg = f"the program is wrong, whatever {config.get('version')} is"
+    raise ValueError(msg)
