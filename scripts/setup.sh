@@ -1,5 +1,6 @@
 # Sourced by scripts/up, scripts/test and scripts/down: what a fresh Debian 12 or 13 machine lacks, and nothing twice.
 # Debian packages come from the host's own sources, Python packages from the index that pip is configured for.
+# shellcheck shell=sh
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${ONEDALLMAIL_CACHE:-$HOME/.cache/onedallmail}
@@ -20,12 +21,14 @@ check_host() {
 
 install_packages() {
     missing=""
+    # shellcheck disable=SC2013 # names of packages are single words
     for package in $(grep -v '^#' scripts/host-packages.txt); do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
     echo "      Debian packages:$missing"
     log=$(mktemp)
+    # shellcheck disable=SC2086 # one argument a package
     if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         die "apt-get could not install:$missing (whole log: $log)"
