@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from onedallmail.engine import run
-from onedallmail.engine.crypter import Crypter, open_crypter
+from onedallmail.engine.crypter import Crypter
 from onedallmail.engine.errors import EngineError
 from onedallmail.engine.lock import stack_lock
 from onedallmail.engine.plugins import python_path
@@ -82,34 +83,44 @@ def test_kill_9_in_the_middle_leaves_no_orphans_and_the_next_up_recovers(stack: 
     assert not journal.exists()
 
 
+@cache
+def shared_crypter() -> Crypter:
+    """Return one crypter for tests that are not about it: deriving its key takes a while, by design."""
+    return Crypter("phrase")
+
+
+def one_crypter(_: str | None) -> Crypter:
+    return shared_crypter()
+
+
 def test_a_journal_damaged_before_its_end_is_refused_with_its_line(tmp_path: Path) -> None:
-    state = State(tmp_path, open_crypter)
+    state = State(tmp_path, one_crypter)
     for name in ("a", "b", "c"):
         state.record(put={"urn": name})
     lines = (tmp_path / "journal.jsonl").read_bytes().split(b"\n")
     (tmp_path / "journal.jsonl").write_bytes(b"\n".join([lines[0], b"{", *lines[2:]]))
     with pytest.raises(EngineError, match=r"journal\.jsonl is damaged at line 2"):
-        State(tmp_path, open_crypter)
+        State(tmp_path, one_crypter)
 
 
 def test_a_journal_that_the_snapshot_has_already_is_not_applied_twice(tmp_path: Path) -> None:
-    state = State(tmp_path, open_crypter)
+    state = State(tmp_path, one_crypter)
     state.record(put={"urn": "a"})
     merged = (tmp_path / "journal.jsonl").read_bytes()
     state.save()
     (tmp_path / "journal.jsonl").write_bytes(merged)  # as if the crash came before its removal
-    assert [r["urn"] for r in State(tmp_path, open_crypter).olds] == ["a"]
+    assert [r["urn"] for r in State(tmp_path, one_crypter).olds] == ["a"]
 
 
 @pytest.mark.parametrize("kept", range(0, 60, 7))
 def test_a_journal_cut_anywhere_in_its_last_line_keeps_the_lines_before(tmp_path: Path, kept: int) -> None:
-    state = State(tmp_path, open_crypter)
+    state = State(tmp_path, one_crypter)
     state.record(put={"urn": "first", "id": "1"})
     complete = (tmp_path / "journal.jsonl").read_bytes()
     state.record(put={"urn": "second", "id": "2", "inputs": {"filler": "x" * 60}})
     whole = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(whole[: len(complete) + kept])
-    assert [r["urn"] for r in State(tmp_path, open_crypter).olds] == ["first"]
+    assert [r["urn"] for r in State(tmp_path, one_crypter).olds] == ["first"]
 
 
 def test_a_second_writer_is_refused_and_told_who_holds_the_lock(stack: EngineStack) -> None:

@@ -77,12 +77,13 @@ def test_a_failing_create_keeps_what_was_made_and_a_second_up_finishes(stack: En
 
 
 def test_a_crashing_program_deletes_nothing_and_shows_its_own_lines(stack: EngineStack) -> None:
-    stack.up()
+    before = stack.up().outputs
     crashed = stack.up(crash="true", alone="true", secret_config={"version": "hidden-word"})
     assert "ValueError: the program is wrong" in crashed.errors[0]
     assert "launcher.py" not in crashed.errors[0]
     assert "hidden-word" not in crashed.errors[0]
     assert "policy" in stack.resources(), "what the program did not reach is not deleted"
+    assert stack.outputs() == before, "outputs of a run that failed do not replace good ones"
 
 
 def test_a_misspelt_property_and_a_foreign_provider_fail_the_run_by_name(stack: EngineStack) -> None:

@@ -30,7 +30,7 @@ SIGNS = {
 COLOURS = {"warning": "yellow", "error": "red"}
 
 app = typer.Typer(help="The cloud stack: preview, apply, show and remove it.", no_args_is_help=True)
-console, errors = Console(), Console(stderr=True)
+console, errors = Console(emoji=False), Console(stderr=True, emoji=False)  # ARNs hold ":secret:"
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack (Pulumi.NAME.yaml).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON for programs.")]

@@ -68,9 +68,10 @@ def _loaded(token: str) -> tuple[dict[str, Field], dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # each module warns of the old classes it defines
         module = importlib.import_module(path)
-    # pulumi-aws says InitArgs where a nested type already has the shorter name.
-    arguments = getattr(module, name + "InitArgs", None) or getattr(module, name + "Args")
-    return fields(arguments), _types.resource_types(getattr(module, name))
+        resource = getattr(module, name)
+        # pulumi-aws says InitArgs where a nested type already has the shorter name.
+        arguments = getattr(module, name + "InitArgs", None) or getattr(module, name + "Args")
+    return fields(arguments), _types.resource_types(resource)
 
 
 def inputs_of(token: str) -> dict[str, Field]:

@@ -116,6 +116,8 @@ def _run(
         if not everything:
             plugins.warm()
             run_program(run, project.root, project.program, work.logs / "program.log")
+        if run.root_urn and not run.errors and not preview:
+            state.record(outputs=[run.root_urn, run.outputs])
         if not run.errors:
             delete_unwanted(run, everything=everything)
     finally:
@@ -124,7 +126,7 @@ def _run(
             state.save()
     return UpResult(
         counts=dict(run.counts),
-        outputs=masked(run.outputs),
+        outputs={} if run.errors else masked(run.outputs),
         errors=tuple(run.errors),
         duration_s=round(time.monotonic() - started, 3),
         pending=tuple(p["resource"]["urn"] for p in state.pending),

@@ -137,13 +137,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
             self.run.fail(urn, caught[0])
 
     def RegisterResourceOutputs(self, request: Any, _: Any) -> Any:  # noqa: N802
-        """Record the outputs of a component or of the stack."""
+        """Record the outputs of a component; those of the stack wait until the program has ended well."""
         outputs = from_struct(request.outputs)
         resource = self.run.registered[request.urn]
         resource["outputs"] = outputs
-        if resource["type"] == STACK_TYPE:
-            self.run.outputs = outputs
-        if not self.run.preview:
+        if resource["type"] == STACK_TYPE:  # the SDK sends them from a program that crashes, too
+            self.run.root_urn, self.run.outputs = request.urn, outputs
+        elif not self.run.preview:
             self.run.state.record(outputs=[request.urn, outputs])
         return empty_pb2.Empty()
 
