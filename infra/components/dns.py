@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from onedallmail.platform.records import Record, address_records, mail_records, quoted
+from onedallmail.platform.records import Record, address_records, mail_records, route53_values
 
 from components.context import Context
 
@@ -33,7 +33,7 @@ class MailDns(pulumi.ComponentResource):
         self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
         platform = context.platform
         for record in mail_records(platform, domain, context.dkim_public_keys.get(domain, "")):
-            self._record(record, list(quoted(record)))
+            self._record(record, list(route53_values(record)))
         placeholder = {server: server for server in public_addresses}
         for record in address_records(platform, domain, placeholder):
             self._record(record, [public_addresses[server] for server in record.values])

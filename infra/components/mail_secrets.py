@@ -28,6 +28,8 @@ class DkimKeys(pulumi.ComponentResource):
         super().__init__("onedallmail:keys:DkimKeys", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.arns, self.kms_key_arn = {}, kms_key_arn
+        # A name stays taken while its deletion is pending; a lab must come back under the same name at once.
+        window = RECOVERY_WINDOW_DAYS if context.platform.config.target == "aws" else 0
         for domain in context.platform.domains:
             secret_name = context.name("dkim", domain)
             secret = aws.secretsmanager.Secret(
@@ -36,7 +38,7 @@ class DkimKeys(pulumi.ComponentResource):
                 name=secret_name,
                 description=f"DKIM private key of {domain} (PEM)",
                 kms_key_id=kms_key_arn,
-                recovery_window_in_days=RECOVERY_WINDOW_DAYS,
+                recovery_window_in_days=window,
                 tags=context.tags(secret_name, DataClass.KEYS),
                 opts=child,
             )

@@ -66,8 +66,8 @@ def mail_records(platform: Platform, domain: str, dkim_public_key: str) -> tuple
     )
 
 
-def quoted(record: Record) -> tuple[str, ...]:
-    """Return the values in presentation form: TXT in quoted chunks of at most 255 characters."""
+def route53_values(record: Record) -> tuple[str, ...]:
+    """Return the values as the AWS provider takes them: TXT in chunks of at most 255 characters, without outer quotes."""
     if record.type != "TXT":
         return record.values
-    return tuple(" ".join(f'"{v[i : i + TXT_CHUNK]}"' for i in range(0, len(v), TXT_CHUNK)) for v in record.values)
+    return tuple('" "'.join(v[i : i + TXT_CHUNK] for i in range(0, len(v), TXT_CHUNK)) for v in record.values)
