@@ -75,7 +75,7 @@ def _main(stack: str) -> None:
     pulumi.runtime.set_all_config(json.loads(os.environ["PULUMI_CONFIG"]), ["onedallmail:dkimPrivateKeys"])
     pulumi.runtime.set_mocks(recorder, project="onedallmail", stack=stack, preview=False)
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK's decorator has no types
     def program() -> None:
         runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
 
