@@ -67,7 +67,7 @@ def mail_records(platform: Platform, domain: str, dkim_public_key: str) -> tuple
 
 
 def route53_values(record: Record) -> tuple[str, ...]:
-    """Return the values as the AWS provider takes them: TXT in chunks of at most 255 characters, without outer quotes."""
+    """Return the values as the AWS provider takes them: TXT in chunks of up to 255 characters, no outer quotes."""
     if record.type != "TXT":
         return record.values
     return tuple('" "'.join(v[i : i + TXT_CHUNK] for i in range(0, len(v), TXT_CHUNK)) for v in record.values)
