@@ -60,7 +60,9 @@ def _ssh(host: Mapping[str, Any]) -> tuple[str, ...]:
 def command(path: str, words: Iterable[str]) -> str:
     """Return the shell line that prints the lines of a log and its rotated files that hold one of the words."""
     patterns = " ".join(f"-e {shlex.quote(word)}" for word in sorted(words))
-    return f"sudo -n zcat -f -- {shlex.quote(path)} {shlex.quote(path)}[.-]* 2>/dev/null | grep -aF {patterns}"
+    file = shlex.quote(path)
+    readable = f"sudo -n test -r {file} || {{ echo {file} cannot be read >&2; exit 9; }}"
+    return f"{readable}; sudo -n sh -c {shlex.quote(f'zcat -f {file} {file}[.-]* 2>/dev/null')} | grep -aF {patterns}"
 
 
 class RemoteLogs:
