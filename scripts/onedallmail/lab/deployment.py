@@ -28,7 +28,7 @@ REFUSED_TYPES = {
     "aws:ec2/networkAcl:NetworkAcl": "network ACLs",
     "aws:ec2/networkAclRule:NetworkAclRule": "network ACLs",
     "aws:ec2/networkInterface:NetworkInterface": "network interfaces of their own",
-    "aws:ec2/securityGroupRule:SecurityGroupRule": "rules of the old kind (use SecurityGroupIngressRule and ...EgressRule)",
+    "aws:ec2/securityGroupRule:SecurityGroupRule": "rules of the old kind (use Security...gressRule)",
     "aws:ec2/vpcIpv4CidrBlockAssociation:VpcIpv4CidrBlockAssociation": "second address ranges of a VPC",
     "aws:ec2transitgateway/transitGateway:TransitGateway": "transit gateways",
     "aws:networkfirewall/firewall:Firewall": "AWS Network Firewall",
@@ -47,19 +47,19 @@ _GROUP_TYPES = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityG
 def read_estate(deployment: dict[str, Any]) -> Estate:
     """Return the estate of a deployment (with or without the outer `deployment` key).
 
-    Raises LabError for a reference to something unknown, for what the lab cannot realise, and for a deployment with no server.
+    Raises LabError for a reference to something unknown, for what the lab cannot realise, and for no server at all.
     """
     found = Resources.of(deployment)
     for type_, what in REFUSED_TYPES.items():
         for resource in found.all(type_):
-            message = f"{resource.urn} is of a kind that the lab does not realise yet: {what}. Take it out of the lab's stack."
+            message = f"{resource.urn} is a kind that the lab does not realise: {what}. Take it out of the stack."
             raise LabError(message)
     regions = _regions(found)
     subnets = _subnets(found, regions)
     eips = _elastic_ips(found)
     instances = _instances(found, subnets, eips)
     if not instances:
-        message = "The deployment holds no EC2 instance, so there is nothing to realise. Provision the stack first (./scripts/up does)."
+        message = "The deployment holds no EC2 instance: provision the stack first (./scripts/up does)."
         raise LabError(message)
     return Estate(
         stack=found.stack,
@@ -142,7 +142,7 @@ def _instances(
         instances.append(
             Instance(
                 id=r.id,
-                name=str(fact.get("name") or fqdn.split(".")[0]),
+                name=str(fact.get("name") or fqdn.split(".", maxsplit=1)[0]),
                 fqdn=fqdn,
                 role=str(fact.get("role", "")),
                 region=subnet.region,
@@ -195,7 +195,8 @@ def _route(found: Resources, where: Resource, properties: dict[str, Any], destin
             }
             found.known(where, key, str(target), types[kind])
             return Route(destination=IPv4Network(destination), kind=kind, target_id=str(target))
-    message = f"{where.urn} leads {destination} to something that the lab does not realise; it knows {', '.join(_ROUTE_TARGETS)}."
+    known = ", ".join(_ROUTE_TARGETS)
+    message = f"{where.urn} leads {destination} to something that the lab does not realise; it knows {known}."
     raise LabError(message)
 
 

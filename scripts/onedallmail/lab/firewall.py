@@ -1,8 +1,8 @@
 """A region router's nftables rules from the stack's security groups (pure).
 
 A new connection passes if the groups of the sender let it out *and* those of the receiver let it in; what belongs to
-neither is dropped. Addresses are checked as EC2 does: before the internet gateway's translation on the way out, after it
-on the way in. Refused packets are counted per server and direction.
+neither is dropped. Addresses are checked as EC2 does: before the internet gateway's translation on the way out,
+after it on the way in. Refused packets are counted per server and direction.
 """
 
 from . import naming

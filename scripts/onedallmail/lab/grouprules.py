@@ -21,7 +21,7 @@ _IPV6_PROTOCOLS = ("icmpv6", "58")
 def read_rules(found: Resources, place: dict[str, str]) -> dict[str, list[GroupRule]]:
     """Return the rules of each group of `place` (group id to region).
 
-    Raises LabError for an unknown group or protocol, for prefix lists, and for a reference to a group of another region.
+    Raises LabError for an unknown group or protocol, for prefix lists, and for a group of another region.
     """
     rules: dict[str, list[GroupRule]] = {id_: [] for id_ in place}
     for type_, egress in _TYPES.items():
@@ -42,8 +42,8 @@ def _checked(where: Resource, group: str, place: dict[str, str], home: str | Non
         raise LabError(message)
     if home is not None and place[group] != place[home]:
         message = (
-            f"{where.urn} refers to the security group {group} of {place[group]}, but a group can be referred to in its own region "
-            f"({place[home]}) only. Name addresses (cidrIpv4) instead."
+            f"{where.urn} refers to the security group {group} of {place[group]}, but a group can be referred to "
+            f"in its own region ({place[home]}) only. Name addresses (cidrIpv4) instead."
         )
         raise LabError(message)
     return group

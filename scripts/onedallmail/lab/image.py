@@ -95,7 +95,9 @@ def _build(target: Path, packages: tuple[str, ...]) -> None:
     try:
         run(argv, stdin=sources or None, timeout_s=BUILD_TIMEOUT_S)
     except LabError as error:
-        message = f"The server image could not be built; its log is {log}. Check that the host's own `apt-get update` works. {error}"
+        message = (
+            f"The server image could not be built; see {log}, and whether the host's `apt-get update` works. {error}"
+        )
         raise LabError(message) from error
     _check(building)
     building.rename(target)
@@ -126,7 +128,9 @@ def _after_install() -> str:
     """Return the hook that takes out identities and starts of services, and the host's apt settings."""
     return (
         'set -eu; chroot "$1" systemctl --quiet preset-all; '
-        'for unit in apt-daily.timer apt-daily-upgrade.timer; do test ! -e "$1/etc/systemd/system/timers.target.wants/$unit"; done; '
+        "for unit in apt-daily.timer apt-daily-upgrade.timer; do "
+        'test ! -e "$1/etc/systemd/system/timers.target.wants/$unit"; done; '
+        'chroot "$1" systemctl --quiet mask systemd-modules-load.service; '
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/hostname" "$1/etc/resolv.conf"; '
         'rm -f "$1"/etc/ssl/private/ssl-cert-snakeoil.key "$1"/etc/ssl/certs/ssl-cert-snakeoil.pem; '
         'rm -f "$1"/var/lib/dbus/machine-id; : >"$1/etc/machine-id"; rm -rf "$1"/var/lib/postgresql/*/main'
@@ -137,5 +141,6 @@ def _check(root: Path) -> None:
     """Refuse an image that holds what must differ from server to server."""
     for pattern in ("etc/ssh/ssh_host_*", "var/lib/postgresql/*/main", "etc/postgresql/*/main"):
         if found := next(root.glob(pattern), None):
-            message = f"The image holds {found.relative_to(root)}, which must be made on each server. This is a defect of lab/image.py."
+            name = found.relative_to(root)
+            message = f"The image holds {name}, which must be made on each server: a defect of lab/image.py."
             raise LabError(message)

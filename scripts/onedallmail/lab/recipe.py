@@ -15,7 +15,7 @@ import yaml
 from .errors import LabError
 
 SUITE = "trixie"
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Raise it when the way the image is built changes its content."""
 
 BASE_PACKAGES = (

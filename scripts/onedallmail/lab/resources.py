@@ -28,7 +28,7 @@ class Resource:
             raise LabError(message)
         return value
 
-    def optional(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - values of a JSON document
+    def optional(self, key: str, default: Any = None) -> Any:
         """Return a property, or `default` if it is absent or null."""
         value = self.properties.get(key)
         return default if value is None else value

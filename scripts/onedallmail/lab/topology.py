@@ -79,7 +79,7 @@ def _refuse_clashes(estate: Estate) -> None:
     ]
     for address in public:
         if address in outside or public.count(address) > 1:
-            message = f"The public address {address} is used twice in the lab. Elastic IPs must differ from each other and from the outside nodes'."
+            message = f"The public address {address} is used twice in the lab: each Elastic IP must be its own."
             raise LabError(message)
 
 
