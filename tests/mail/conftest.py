@@ -1,0 +1,19 @@
+"""Fixtures of the mail tests: the running lab and its accounts."""
+
+import pytest
+
+from onedallmail.lab.lab import Lab
+from tests.lab import MAIL, account_on, require_lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The running lab."""
+    return require_lab()
+
+
+@pytest.fixture(scope="session")
+def residents(lab: Lab) -> dict[str, str]:
+    """One user of each home server, by the server's name."""
+    assert lab.nodes
+    return {home: account_on(home) for home in MAIL}
