@@ -156,7 +156,7 @@ def _facts(stack: str) -> dict[str, Any]:
 
 
 def _describe(estate: Estate) -> dict[str, dict[str, str]]:
-    inside = {i.name: {"kind": "platform", "region": i.region, "role": "server"} for i in estate.instances}
+    inside = {i.name: {"kind": "platform", "region": i.region, "role": i.role} for i in estate.instances}
     outside = {o.name: {"kind": "outside", "region": "", "role": o.role} for o in OUTSIDE if o.boots}
     return {**inside, **outside}
 
