@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from onedallmail.bringup.provision import dkim_config
 from onedallmail.cloud import emulator
 from onedallmail.engine import run
 from onedallmail.engine.workspace import Workspace
@@ -21,6 +20,7 @@ from onedallmail.lab.topology import allocate_management, booting_nodes, build_t
 from onedallmail.paths import ROOT
 from onedallmail.platform.firewall import Direction, host_rules
 from onedallmail.stackfile import load_platform
+from onedallmail.stacksecrets import dkim_config
 
 from .engine_stack import PASSPHRASE
 

@@ -12,9 +12,9 @@ from onedallmail.engine import run as engine
 from onedallmail.evidence import bundle, context
 from onedallmail.outputs import read_outputs
 from onedallmail.paths import ROOT, state_dir
+from onedallmail.stacksecrets import use_passphrase
 
 from .phases import Step, load_times
-from .provision import use_passphrase
 
 REALISED = {
     "aws:ec2/instance:Instance",

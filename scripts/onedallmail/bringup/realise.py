@@ -7,9 +7,9 @@ from onedallmail.engine import run as engine
 from onedallmail.lab import lab as machines
 from onedallmail.outputs import read_outputs
 from onedallmail.paths import state_dir
+from onedallmail.stacksecrets import use_passphrase
 
 from .phases import Step
-from .provision import use_passphrase
 
 
 def realise(stack: str, step: Step) -> str:

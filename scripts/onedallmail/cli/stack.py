@@ -18,6 +18,8 @@ from rich.table import Table
 from onedallmail.engine import run
 from onedallmail.engine.errors import EngineError
 from onedallmail.engine.events import Event, Op, UpResult
+from onedallmail.stackfile import load_stack
+from onedallmail.stacksecrets import dkim_config, use_passphrase
 
 ERROR, FINDINGS = 1, 3
 SIGNS = {
@@ -45,8 +47,11 @@ ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets 
 
 
 @contextmanager
-def _errors_for_people() -> Iterator[None]:
+def _errors_for_people(stack: str) -> Iterator[None]:
+    """Open the state of a lab stack with its own passphrase, and print errors without a traceback."""
     try:
+        if load_stack(stack).target == "lab":
+            use_passphrase(stack)
         yield
     except EngineError as error:
         errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
@@ -87,6 +92,15 @@ def _secrets(items: list[str] | None) -> dict[str, str]:
     return found
 
 
+def _settings(
+    stack: str, config: list[str] | None, secret_config: list[str] | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return public and secret configuration: the stack's own DKIM keys, then what the command line says."""
+    described = load_stack(stack)
+    public, private = dkim_config(stack, described.domains) if described.target == "lab" else ({}, {})
+    return {**public, **_pairs(config, "--config")}, {**private, **_secrets(secret_config)}
+
+
 def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bool) -> None:
     if as_json:
         console.print_json(json.dumps({**dataclasses.asdict(result), "changes": result.changes}))
@@ -120,8 +134,8 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show what up would change."""
-    with _errors_for_people():
-        values, hidden = _pairs(config, "--config"), _secrets(secret_config)
+    with _errors_for_people(stack):
+        values, hidden = _settings(stack, config, secret_config)
         result = run.preview(stack, config=values, secret_config=hidden, progress=_show)
         _finish("preview", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
@@ -135,8 +149,8 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Bring the stack to what the program describes."""
-    with _errors_for_people():
-        values, hidden = _pairs(config, "--config"), _secrets(secret_config)
+    with _errors_for_people(stack):
+        values, hidden = _settings(stack, config, secret_config)
         result = run.up(stack, config=values, secret_config=hidden, progress=_show)
         _finish("up", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
@@ -151,7 +165,7 @@ def destroy(
     """Delete every resource of the stack."""
     if not yes:
         typer.confirm(f"Delete every resource of stack '{stack}'?", abort=True)
-    with _errors_for_people():
+    with _errors_for_people(stack):
         result = run.destroy(stack, config=_pairs(config, "--config"), progress=_show)
         _finish("destroy", result, as_json=as_json, expect_no_changes=False)
 
@@ -159,7 +173,7 @@ def destroy(
 @app.command()
 def outputs(stack: Stack = "lab", show_secrets: ShowSecrets = False, as_json: Json = False) -> None:
     """Show the outputs of the last up."""
-    with _errors_for_people():
+    with _errors_for_people(stack):
         found = run.outputs(stack, show_secrets=show_secrets)
     if as_json:
         console.print_json(json.dumps(found))
@@ -176,7 +190,7 @@ def export(
 ) -> None:
     """Show the deployment: every resource with inputs and outputs (Pulumi's format, version 3)."""
     del as_json
-    with _errors_for_people():
+    with _errors_for_people(stack):
         text = json.dumps(run.export(stack, show_secrets=show_secrets), indent=2)
     if file is None:
         typer.echo(text)
@@ -188,6 +202,6 @@ def export(
 @app.command("import")
 def import_(file: Annotated[Path, typer.Argument(help="A file that export wrote.")], stack: Stack = "lab") -> None:
     """Replace the stack's state by an exported deployment."""
-    with _errors_for_people():
+    with _errors_for_people(stack):
         run.import_(stack, file)
     console.print(f"stack '{stack}' has the state of {file}")
