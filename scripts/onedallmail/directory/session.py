@@ -1,7 +1,7 @@
 """Runs SQL at the directory's leader: psql on that server over SSH, as role directory_admin by its Unix socket.
 
 Values travel in one JSON document inside a dollar-quoted literal with a random tag, on standard input: no statement
-is built from them, and no argument list shows them.
+is built from them, and no argument list shows them. A statement reads them from the jsonb expression `:input`.
 """
 
 import getpass
@@ -34,12 +34,14 @@ STILL_WORKS = (
 )
 
 _SCRIPT = """\
+\\set input '(current_setting(''onedallmail.input'')::jsonb)'
 SELECT pg_is_in_recovery() AS standby \\gset
 \\if :standby
 {when_standby}
 \\endif
 BEGIN {mode};
-SELECT set_config('onedallmail.input', {document}, true) AS i, set_config('onedallmail.actor', {actor}, true) AS a \\gset
+SELECT set_config('onedallmail.input', {document}, true) AS input \\gset
+SELECT set_config('onedallmail.actor', {actor}, true) AS actor \\gset
 {statement};
 COMMIT;
 \\echo `cat {groups} 2>/dev/null`
@@ -117,7 +119,7 @@ def _at_leader(stack: str, statement: str, document: object, mode: str) -> Answe
 
 
 def _try(stack: str, host: str, script: str) -> Answer | None:
-    """Return the answer, or None when this host surely did nothing because it is down or no leader."""
+    """Return the answer, or None when this host is no leader or out of reach; a repeat elsewhere adds nothing twice."""
     try:
         out = _psql(stack, host, script)
     except _Refused as error:
