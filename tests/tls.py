@@ -21,11 +21,10 @@ STARTTLS = {
     Port.SUBMISSION: "smtp",
     Port.HANDOVER: "smtp",
     Port.SIEVE: "sieve",
-    Port.SIEVE_HOME: "sieve",
     Port.POSTGRES: "postgres",
 }
-GROUPS = {Port.POSTGRES: "X25519", Port.ETCD_CLIENT: "X25519", Port.ETCD_PEER: "X25519"}
-"""Services whose library has no hybrid key exchange: PostgreSQL 17 knows single curves, this etcd an older Go."""
+GROUPS = {Port.POSTGRES: "secp384r1", Port.ETCD_CLIENT: "X25519", Port.ETCD_PEER: "X25519"}
+"""Services whose library has no hybrid key exchange: PostgreSQL 17 takes one curve, this etcd an older Go."""
 
 
 @dataclass(frozen=True)
