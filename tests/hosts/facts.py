@@ -15,6 +15,10 @@ PATRONI = (
     " --cert /etc/onedallmail/tls/server.crt --key /etc/onedallmail/tls/server.key https://127.0.0.1:8008/cluster"
 )
 """The members of the directory as Patroni sees them, asked with this server's identity."""
+ETCDCTL = (
+    "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/onedallmail/tls/ca.crt"
+    " --cert=/etc/onedallmail/tls/server.crt --key=/etc/onedallmail/tls/server.key"
+)
 COMMON = {
     "sockets": "ss -H -t -u -l -n -p",
     "nft": "nft --stateless list ruleset",
@@ -44,8 +48,8 @@ COMMON = {
         " -ext subjectAltName,extendedKeyUsage,basicConstraints;"
         " openssl x509 -in $f -noout -pubkey | openssl pkey -pubin -noout -text | head -1; done"
     ),
-    "etcd-health": ". /etc/profile.d/etcdctl.sh && etcdctl endpoint health --cluster --write-out=json",
-    "etcd-members": ". /etc/profile.d/etcdctl.sh && etcdctl member list --write-out=json",
+    "etcd-health": f"{ETCDCTL} endpoint health --cluster --write-out=json",
+    "etcd-members": f"{ETCDCTL} member list --write-out=json",
     "journal": "journalctl --disk-usage; stat -c '%a %n' /var/log/journal",
 }
 MAIL_ONLY = {

@@ -1,0 +1,64 @@
+"""Parts that die and come back by themselves: the leader of the quorum, and the lab's AWS emulator."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from onedallmail.cloud import emulator
+from onedallmail.evidence.attachments import Evidence
+from onedallmail.lab.lab import Lab
+from onedallmail.outputs import read_outputs
+from tests.faults.conftest import unhealthy_voters
+from tests.hosts.facts import ETCDCTL
+from tests.lab import ALL, MAIL, PLATFORM, STACK, eventually, on_all, run_on
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+GROUPS = "sha256sum < /var/lib/onedallmail/placement/groups.json"
+
+
+@pytest.mark.control("iso27001:A.8.14", "iso27001:A.5.29", "soc2:CC7.5", "soc2:CC9.1")
+def test_the_quorum_elects_a_new_leader_and_the_placement_map_stays(whole: Lab, evidence: Evidence) -> None:
+    """The map of homes must survive the death of whoever leads, unchanged, and the dead voter returns by itself."""
+    assert whole.nodes
+    before = {name: out.stdout for name, out in on_all(MAIL, lambda name: run_on(name, GROUPS)).items()}
+    first = _leader(ALL[0])
+    assert run_on(first, "systemctl kill --signal=KILL etcd.service").code == 0
+    asked = next(name for name in ALL if name != first)
+    leader = eventually("another voter leads", lambda: _leader(asked), 60)
+    eventually("all voters are healthy again", lambda: not unhealthy_voters(asked), 60)
+    after = {name: out.stdout for name, out in on_all(MAIL, lambda name: run_on(name, GROUPS)).items()}
+    evidence.attach_text("leaders.txt", f"before {first}\nafter {leader}\nmaps {json.dumps(after)}")
+    assert after == before
+
+
+def _leader(asked: str) -> str:
+    """Return the voter that leads, as one server sees it; nothing while there is none."""
+    output = run_on(asked, f"{ETCDCTL} --command-timeout=4s endpoint status --cluster --write-out=json 2>/dev/null")
+    if not output.stdout.strip().startswith("["):
+        return ""
+    for entry in json.loads(output.stdout):
+        status = entry["Status"]
+        if status["leader"] and status["leader"] == status["header"]["member_id"]:
+            host = entry["Endpoint"].removeprefix("https://").partition(":")[0]
+            return next((s.name for s in PLATFORM.servers if str(s.private_ip) == host), "")
+    return ""
+
+
+@pytest.mark.control("iso27001:A.8.24", "iso27001:A.8.13", basis="emulated")
+def test_what_a_key_encrypted_decrypts_after_the_death_of_the_key_service(lab: Lab, evidence: Evidence) -> None:
+    """A wrapped key that can't be unwrapped after an outage is lost data."""
+    assert lab.nodes
+    evidence.emulated()
+    region = PLATFORM.config.regions[0].name
+    key = read_outputs(STACK)["regions"][region]["kmsKeyArn"]
+    secret = b"a data key"
+    wrapped = emulator.client(STACK, "kms", region).encrypt(KeyId=key, Plaintext=secret)["CiphertextBlob"]
+    first = emulator.ensure(STACK)
+    os.kill(first.pid, signal.SIGKILL)
+    eventually("the emulator is dead", lambda: emulator.status(STACK) is None, 10)
+    client = emulator.client(STACK, "kms", region)
+    assert emulator.ensure(STACK).pid != first.pid
+    assert client.decrypt(KeyId=key, CiphertextBlob=wrapped)["Plaintext"] == secret
