@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import pytest
 import testinfra
 
+from onedallmail.directory.kept import kept
+from onedallmail.directory.remote import mailboxes
 from onedallmail.lab import lab as machines
 from onedallmail.lab.errors import LabError
 from onedallmail.lab.inside import inside
@@ -114,10 +116,10 @@ def eventually(what: str, probe: Callable[[], T], within_s: float, every_s: floa
         time.sleep(every_s)
 
 
-@cache
 def password(address: str) -> str:
-    """Return the password of a demonstration account."""
-    return (state_dir(STACK) / "secrets" / address).read_text().strip()
+    """Return the password of a demonstration account, of ours or of the other organisation."""
+    own = kept(STACK, address)
+    return own if own is not None else (state_dir(STACK) / "secrets" / address).read_text().strip()
 
 
 @cache
@@ -131,13 +133,7 @@ def trust() -> ssl.SSLContext:
 @cache
 def accounts() -> dict[str, str]:
     """Return the home server of each demonstration account by its address."""
-    from onedallmail.directory.remote import mailboxes  # noqa: PLC0415
-
-    return {
-        row["address"]: row["home"]
-        for row in mailboxes(STACK)
-        if (state_dir(STACK) / "secrets" / row["address"]).exists()
-    }
+    return {row["address"]: row["home"] for row in mailboxes(STACK) if kept(STACK, row["address"])}
 
 
 def account_on(home: str) -> str:
