@@ -16,6 +16,7 @@ Generate = Annotated[bool, typer.Option("--generate", help="Make a password and 
 @app.command("add")
 def add_command(
     address: AddressText,
+    *,
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     quota: Annotated[str, typer.Option(help="Room for mail, in M, G, T or P.")] = "5G",
     group: Annotated[int | None, typer.Option(help="Placement group; by the address when left out.")] = None,

@@ -40,8 +40,8 @@ SELECT pg_is_in_recovery() AS standby \\gset
 {when_standby}
 \\endif
 BEGIN {mode};
-SELECT set_config('onedallmail.input', {document}, true) AS input \\gset
-SELECT set_config('onedallmail.actor', {actor}, true) AS actor \\gset
+SELECT set_config('onedallmail.input', {document}, true) AS odm_input \\gset
+SELECT set_config('onedallmail.actor', {actor}, true) AS odm_actor \\gset
 {statement};
 COMMIT;
 \\echo `cat {groups} 2>/dev/null`
