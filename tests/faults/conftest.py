@@ -79,9 +79,9 @@ def directory_is_whole() -> bool:
     output = run_on(ALL[0], PATRONI)
     if output.code != 0:
         return False
-    members = json.loads(output.stdout).get("members", [])
-    others = [m for m in members if m["role"] != "leader"]
-    return len(members) == len(ALL) and len(others) == len(ALL) - 1 and all(m["state"] == "streaming" for m in others)
+    members = json.loads(output.stdout)
+    others = [m for m in members if m["Role"] != "Leader"]
+    return len(members) == len(ALL) and len(others) == len(ALL) - 1 and all(m["State"] == "streaming" for m in others)
 
 
 def serves_mail(name: str) -> bool:

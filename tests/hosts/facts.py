@@ -10,10 +10,7 @@ from functools import cache
 from tests.lab import ALL, Output, host, on_all, server
 
 MARK = "\x1e"
-PATRONI = (
-    "curl --silent --show-error --max-time 5 --cacert /etc/onedallmail/tls/ca.crt"
-    " --cert /etc/onedallmail/tls/server.crt --key /etc/onedallmail/tls/server.key https://127.0.0.1:8008/cluster"
-)
+PATRONI = "patronictl --config-file /etc/patroni/config.yml list --format json"
 """The members of the directory as Patroni sees them, asked with this server's identity."""
 ETCDCTL = (
     "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/onedallmail/tls/ca.crt"
