@@ -28,10 +28,19 @@ WITH done AS (
 SELECT coalesce(jsonb_agg(destination ORDER BY destination), '[]') FROM done"""
 
 _REMOVE = """
-WITH done AS (
+WITH going AS (
+  SELECT destination FROM directory.aliases WHERE address = :input ->> 'address'
+    AND (:input -> 'destinations' = '[]' OR :input -> 'destinations' ? destination)),
+staying AS (
+  SELECT FROM directory.aliases WHERE address = :input ->> 'address' AND destination NOT IN (SELECT * FROM going)),
+used AS (
+  SELECT address FROM directory.aliases WHERE destination = :input ->> 'address' AND NOT EXISTS (SELECT FROM staying)),
+done AS (
   DELETE FROM directory.aliases WHERE address = :input ->> 'address'
-    AND (:input -> 'destinations' = '[]' OR :input -> 'destinations' ? destination) RETURNING destination)
-SELECT coalesce(jsonb_agg(destination ORDER BY destination), '[]') FROM done"""
+    AND destination IN (SELECT * FROM going) AND NOT EXISTS (SELECT FROM used) RETURNING destination)
+SELECT jsonb_build_object(
+  'removed', (SELECT coalesce(jsonb_agg(destination ORDER BY destination), '[]') FROM done),
+  'aliases', (SELECT coalesce(jsonb_agg(address ORDER BY address), '[]') FROM used))"""
 
 
 def aliases(stack: str) -> list[dict[str, Any]]:
@@ -75,11 +84,19 @@ def remove_alias(stack: str, source: str, destinations: Iterable[str] = ()) -> l
     """Remove some destinations of an alias, or all of them; return those removed.
 
     Raises:
+        ConflictError: nothing would be left of it while other aliases lead to it.
         UnknownError: there is nothing to remove.
     """
     who = own_address(source, load_platform(stack).domains)
     wanted = sorted({str(any_address(d)) for d in destinations})
-    removed: list[str] = change(stack, _REMOVE, {"address": str(who), "destinations": wanted}).value
+    found = change(stack, _REMOVE, {"address": str(who), "destinations": wanted}).value
+    removed: list[str] = found["removed"]
+    if not removed and found["aliases"]:
+        msg = (
+            f"{', '.join(found['aliases'])} still lead(s) to {who}: "
+            f"`onedallmail alias remove {found['aliases'][0]} {who}` first, so that no alias loses its mail"
+        )
+        raise ConflictError(msg)
     if not removed:
         where = f" that leads to {' or '.join(wanted)}" if wanted else ""
         msg = f"there is no alias {who}{where}: `onedallmail alias list` shows those there are"

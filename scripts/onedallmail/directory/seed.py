@@ -39,7 +39,8 @@ UPDATE directory.mailboxes AS m SET password_hash = v.password_hash
 FROM jsonb_to_recordset(:input -> 'passwords') AS v(address text, password_hash text) WHERE m.address = v.address;
 INSERT INTO directory.aliases (local_part, domain, destination)
 SELECT * FROM jsonb_to_recordset(:input -> 'aliases') AS v(local_part text, domain text, destination text)
-ON CONFLICT DO NOTHING"""
+ON CONFLICT DO NOTHING;
+SELECT to_jsonb(true)"""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ SELECT pg_is_in_recovery() AS standby \\gset
 {when_standby}
 \\endif
 BEGIN {mode};
+SET LOCAL TIME ZONE 'UTC';
 SELECT set_config('onedallmail.input', {document}, true) AS odm_input \\gset
 SELECT set_config('onedallmail.actor', {actor}, true) AS odm_actor \\gset
 {statement};
@@ -81,7 +82,7 @@ def read(stack: str, statement: str, document: object = None) -> Answer:
 
 
 def change(stack: str, statement: str, document: object) -> Answer:
-    """Run one changing statement in a transaction at the leader and return its JSON value.
+    """Run changing statements, of which one returns one row of JSON, in a transaction at the leader.
 
     Raises:
         LeaderError: no server can take changes.
