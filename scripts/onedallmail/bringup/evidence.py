@@ -66,7 +66,7 @@ def platform_context(stack: str) -> context.BundleContext:
         resources=_resources(stack),
         phases=tuple(
             context.Phase(name=t.name, started=datetime.fromisoformat(t.started), duration_s=t.duration_s, note=t.note)
-            for t in load_times(state_dir(stack) / "phases.json")
+            for t in load_times(state_dir(stack))
         ),
         git_revision=_revision(),
         tool_versions={name: version(name) for name in ("pulumi", "pulumi-aws", "ansible-core", "pytest", "moto")},

@@ -17,13 +17,11 @@ from onedallmail.paths import state_dir
 from . import status
 from .configure import configure
 from .evidence import build_evidence
-from .phases import Phase, PhaseError, PhaseTime, run_phases, save_times
+from .phases import Phase, PhaseError, PhaseTime, run_phases
 from .provision import provision
 from .realise import realise
 from .setup import prepare_image
 from .verify import verify
-
-TIMES = "phases.json"
 
 
 def up(stack: str, console: Console, *, setup_s: float = 0.0) -> None:
@@ -44,15 +42,11 @@ def up(stack: str, console: Console, *, setup_s: float = 0.0) -> None:
         Phase("realise", "servers, routers, peer and name service", lambda step, _: realise(stack, step)),
         Phase("configure", "Ansible, then the demonstration accounts", lambda step, log: configure(stack, step, log)),
         Phase("verify", "tests marked smoke", lambda step, log: verify(stack, step, log)),
+        Phase("evidence", "a signed bundle with its report", lambda step, _: build_evidence(stack, step)),
     )
-    home = state_dir(stack)
     with _alone(stack):
         before = [PhaseTime("set-up", (datetime.now(UTC) - timedelta(seconds=setup_s)).isoformat(), setup_s, "")]
-        times = run_phases(phases, home / "logs", console, before)
-        save_times(times, home / TIMES)
-        last = Phase("evidence", "a signed bundle with its report", lambda step, _: build_evidence(stack, step))
-        times = run_phases((last,), home / "logs", console, times)
-        save_times(times, home / TIMES)
+        run_phases(phases, state_dir(stack), console, before)
     status.show(stack, console)
 
 

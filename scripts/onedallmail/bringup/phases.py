@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+TIMES = "phases.json"
+
 Step = Callable[[str], None]
 """Called by a phase with a short text about what it is doing now."""
 
@@ -37,19 +39,20 @@ class PhaseTime:
     note: str
 
 
-def run_phases(phases: Sequence[Phase], logs: Path, console: Console, before: Sequence[PhaseTime]) -> list[PhaseTime]:
-    """Run the phases in order and return their times, those of `before` first.
+def run_phases(phases: Sequence[Phase], home: Path, console: Console, before: Sequence[PhaseTime]) -> None:
+    """Run the phases in order, with a log each below `home`; after each one all times are saved, `before` first.
 
     Raises:
         PhaseError: the first failure, naming the phase and its log.
     """
+    logs = home / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     times = list(before)
     for number, phase in enumerate(phases, start=len(before) + 1):
         title = f"[{number}/{len(before) + len(phases)}] {phase.name}"
         console.print(f"[bold]{title}[/bold]  {phase.purpose}")
         times.append(_run(phase, logs / f"{phase.name}.log", console))
-    return times
+        (home / TIMES).write_text(json.dumps([asdict(t) for t in times], indent=1))
 
 
 def _run(phase: Phase, log: Path, console: Console) -> PhaseTime:
@@ -57,13 +60,7 @@ def _run(phase: Phase, log: Path, console: Console) -> PhaseTime:
     handler = _attach(log)
     try:
         with console.status("starting") as status:
-
-            def step(text: str) -> None:
-                status.update(text)
-                if not console.is_terminal:
-                    console.print(f"      {text}", highlight=False)
-
-            note = phase.run(step, log)
+            note = phase.run(_teller(console, status.update), log)
     except Exception as error:
         logging.getLogger().exception("phase %s failed", phase.name)
         console.print(f"      [red]failed[/red] after {time.monotonic() - clock:.0f} s")
@@ -77,6 +74,21 @@ def _run(phase: Phase, log: Path, console: Console) -> PhaseTime:
     return PhaseTime(phase.name, started.isoformat(), round(duration, 2), note)
 
 
+def _teller(console: Console, update: Callable[[str], None]) -> Step:
+    """Return a Step that shows everything on a terminal; elsewhere only what is before the first ' : ', once."""
+    last = ""
+
+    def step(text: str) -> None:
+        nonlocal last
+        update(text)
+        topic = text.partition(" : ")[0]
+        if not console.is_terminal and topic != last:
+            console.print(f"      {topic}", highlight=False)
+        last = topic
+
+    return step
+
+
 def _attach(log: Path) -> logging.Handler:
     handler = logging.FileHandler(log, mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -84,11 +96,7 @@ def _attach(log: Path) -> logging.Handler:
     return handler
 
 
-def save_times(times: Sequence[PhaseTime], path: Path) -> None:
-    """Write the times of a run as JSON."""
-    path.write_text(json.dumps([asdict(t) for t in times], indent=1))
-
-
-def load_times(path: Path) -> list[PhaseTime]:
-    """Return the times of the last run; none when there was no run."""
+def load_times(home: Path) -> list[PhaseTime]:
+    """Return the times of the last run of a stack with the state folder `home`; none when there was no run."""
+    path = home / TIMES
     return [PhaseTime(**entry) for entry in json.loads(path.read_text())] if path.is_file() else []

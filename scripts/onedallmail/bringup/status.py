@@ -33,7 +33,7 @@ def show(stack: str, console: Console) -> None:
     console.print("Follow it  .venv/bin/onedallmail mail trace MESSAGE-ID")
     if reports:
         console.print(f"Report     {reports[-1]}", soft_wrap=True)
-    total = sum(t.duration_s for t in load_times(evidence_dir(stack).parent / "phases.json"))
+    total = sum(t.duration_s for t in load_times(evidence_dir(stack).parent))
     console.print(f"Took {total:.0f} s in all. End it with ./scripts/down", style="dim")
 
 
