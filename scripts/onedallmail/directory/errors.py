@@ -19,3 +19,7 @@ class UnknownError(DirectoryError):
 
 class ConflictError(DirectoryError):
     """The directory's rules refuse the change."""
+
+
+class UnconfirmedError(DirectoryError):
+    """The answer was lost: the change may have been made or not."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from onedallmail.stackfile import load_platform
 
-from .errors import ConflictError, DirectoryError, LeaderError
+from .errors import ConflictError, DirectoryError, LeaderError, UnconfirmedError
 
 GROUPS_FILE = "/var/lib/onedallmail/placement/groups.json"
 TIMEOUT_S = 30
@@ -26,7 +26,9 @@ PSQL = (
 )
 STANDBY = "standby"
 SSH_FAILED, PSQL_UNREACHABLE, PSQL_REFUSED = 255, 2, 3
-"""Exit codes: ssh could not connect; psql could not connect; a statement failed."""
+"""Exit codes: ssh has no connection; psql has none; a statement failed."""
+NEVER_CONNECTED = "psql: error: connection to server"
+NO_ANSWER = -1
 
 STILL_WORKS = (
     "mail is still received and sent, and users still log in, from each server's own copy; "
@@ -72,7 +74,7 @@ def read(stack: str, statement: str, document: object = None) -> Answer:
     """
     try:
         return _at_leader(stack, statement, document, "READ ONLY")
-    except LeaderError:
+    except (LeaderError, UnconfirmedError):
         for host in _hosts(stack):
             try:
                 return _parsed(_psql(stack, host, _script(statement, document, "READ ONLY", replica=True)))
@@ -86,6 +88,7 @@ def change(stack: str, statement: str, document: object) -> Answer:
 
     Raises:
         LeaderError: no server can take changes.
+        UnconfirmedError: the answer was lost.
         ConflictError: the directory's rules refuse it.
         DirectoryError: anything else.
     """
@@ -114,17 +117,21 @@ def _at_leader(stack: str, statement: str, document: object, mode: str) -> Answe
     _LEADERS[stack] = leader(stack)
     answer = _try(stack, _LEADERS[stack], script)
     if not answer:
-        msg = f"the directory's leader changed while {_LEADERS.pop(stack)} was asked; nothing was done: try again"
-        raise LeaderError(msg)
+        msg = f"{_LEADERS.pop(stack)} led the directory and went away while it was asked: look at the entry, try again"
+        raise UnconfirmedError(msg)
     return answer
 
 
 def _try(stack: str, host: str, script: str) -> Answer | None:
-    """Return the answer, or None when this host is no leader or out of reach; a repeat elsewhere adds nothing twice."""
+    """Return the answer, or None when this host is no leader or out of reach.
+
+    When SSH breaks off, the caller asks the next leader again: a repeated statement finds its row there, or conflicts.
+    """
     try:
         out = _psql(stack, host, script)
     except _Refused as error:
-        if error.code in (SSH_FAILED, PSQL_UNREACHABLE) and "lost" not in error.text:
+        unreached = error.code == PSQL_UNREACHABLE and error.text.startswith(NEVER_CONNECTED)
+        if unreached or error.code == SSH_FAILED:
             return None
         raise _explained(host, error) from error
     return None if out.strip() == STANDBY else _parsed(out)
@@ -199,7 +206,7 @@ def _ssh(stack: str, host: str, command: str, text: str) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _Refused(SSH_FAILED, f"lost: no answer within {TIMEOUT_S} s") from error
+        raise _Refused(NO_ANSWER, f"no answer within {TIMEOUT_S} s") from error
     if done.returncode:
         raise _Refused(done.returncode, _first_line(done.stderr) if done.returncode != PSQL_REFUSED else done.stderr)
     return done.stdout
@@ -239,7 +246,7 @@ def _explained(host: str, error: _Refused) -> DirectoryError:
             f"{host} did not confirm the change ({error.text}); it may have been made, or may wait for the other "
             "members: look at the entry, then try again"
         )
-        return DirectoryError(msg)
+        return UnconfirmedError(msg)
     found = re.search(r"^(?:psql:[^\n]*)?ERROR:\s+(\w{5}): ([^\n]*)", error.text, re.MULTILINE)
     state, text = (found[1], found[2]) if found else ("", _first_line(error.text))
     if state.startswith("23"):
