@@ -1,4 +1,4 @@
-"""The placement service: it seeds the map once, its files follow the map, and the last files stay when the map is gone."""
+"""The placement service: it seeds the map once, its files follow the map, and they stay when the map is gone."""
 
 import json
 import os
