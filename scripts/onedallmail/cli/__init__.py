@@ -6,7 +6,9 @@ import typer
 from rich.console import Console
 
 from onedallmail.bringup.phases import PhaseError
+from onedallmail.directory.errors import DirectoryError
 from onedallmail.engine.errors import EngineError
+from onedallmail.lab.errors import LabError
 from onedallmail.outputs import OutputsError
 from onedallmail.platform.stack import StackError
 
@@ -33,6 +35,6 @@ def main() -> None:
     """Run the command; errors that a person can mend are printed without a traceback, exit code 1."""
     try:
         app()
-    except (PhaseError, EngineError, OutputsError, StackError) as error:
+    except (PhaseError, DirectoryError, EngineError, LabError, OutputsError, StackError) as error:
         Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
         sys.exit(1)
