@@ -63,9 +63,11 @@ class EtcdClient:
         endpoint = self._endpoints[0]
         connection = self._connection(endpoint)
         try:
+            connection.connect()
+            stream = connection.sock  # the connection forgets it when the voter announces its end
             response = _post(connection, "/v3/watch", request)
             while (left_s := deadline - time.monotonic()) > 0:
-                connection.sock.settimeout(left_s)
+                stream.settimeout(left_s)
                 if _news(response.readline()):
                     return True
         except TimeoutError:
