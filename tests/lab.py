@@ -67,7 +67,7 @@ def public_ip(name: str) -> str:
 def connect(node: str, address: str, port: int, timeout_s: float = 10) -> socket.socket:
     """Return a TCP connection that starts in a node's network namespace (it stays there after return)."""
     with inside(node):
-        return socket.create_connection((address, port), timeout_s)
+        return socket.create_connection((address, int(port)), timeout_s)
 
 
 @cache

@@ -1,5 +1,6 @@
 """The TLS ports of the platform as clients meet them, and the dialogues that lead to TLS on the others."""
 
+import re
 import socket
 import ssl
 import struct
@@ -74,9 +75,9 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 
 def read_lines(stream: socket.socket, done: Callable[[bytes], bool]) -> bytes:
-    """Read up to the line that ends a reply; what has come when the other side closes."""
+    """Read a whole reply, as `done` knows it; what has come when the other side closes."""
     text = b""
-    while not (text.endswith(b"\n") and done(text.splitlines()[-1])):
+    while not (text.endswith(b"\n") and done(text)):
         piece = stream.recv(4096)
         if not piece:
             return text
@@ -84,14 +85,17 @@ def read_lines(stream: socket.socket, done: Callable[[bytes], bool]) -> bytes:
     return text
 
 
-def smtp_done(line: bytes) -> bool:
-    """Return whether an SMTP reply ends with this line (RFC 5321, section 4.2.1)."""
-    return len(line) >= 4 and line[3:4] != b"-"
+def smtp_done(text: bytes) -> bool:
+    """Return whether an SMTP reply is whole (RFC 5321, section 4.2.1)."""
+    last = text.splitlines()[-1]
+    return len(last) >= 4 and last[3:4] != b"-"
 
 
-def sieve_done(line: bytes) -> bool:
-    """Return whether a ManageSieve reply ends with this line (RFC 5804, section 1.2)."""
-    return line.startswith((b"OK", b"NO", b"BYE"))
+def sieve_done(text: bytes) -> bool:
+    """Return whether a ManageSieve reply is whole, an error text as a literal included (RFC 5804, section 1.2)."""
+    final = re.search(rb"^(OK|NO|BYE)\b[^\n]*\n", text, re.MULTILINE)
+    literal = re.search(rb"\{(\d+)\+?\}\r\n$", final[0]) if final else None
+    return final is not None and (literal is None or len(text) >= final.end() + int(literal[1]) + 2)
 
 
 def ask_for_tls(stream: socket.socket, protocol: str) -> None:

@@ -73,9 +73,9 @@ def _smtp(stream: socket) -> str:
 
 def _imap(stream: socket) -> str:
     user = account_on("a1")
-    read_lines(stream, lambda line: line.startswith(b"* "))
+    read_lines(stream, lambda text: text.startswith(b"* "))
     stream.sendall(f'1 LOGIN {user} "{password(user)}"\r\n'.encode())
-    reply = read_lines(stream, lambda line: line.startswith((b"1 ", b"* BYE")))
+    reply = read_lines(stream, lambda text: text.splitlines()[-1].startswith((b"1 ", b"* BYE")))
     return reply.decode() if b"1 OK" in reply else ""
 
 

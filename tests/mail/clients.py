@@ -1,5 +1,7 @@
 """Mail programs for the tests: SMTP and IMAP from any node of the lab, always with names checked and TLS 1.3."""
 
+import base64
+import email
 import imaplib
 import re
 import smtplib
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from onedallmail.platform.ports import Port
-from tests.lab import BOB, CLIENT, PEER_ADDRESS, connect, eventually, password, public_ip, server, trust
+from tests.lab import BOB, CLIENT, PEER, PEER_ADDRESS, connect, eventually, password, public_ip, server, trust
 
 PEER_NAME = "mail1.partner.example"
 FOLDERS = ("INBOX", "Junk")
@@ -19,7 +21,7 @@ TIMEOUT_S = 60
 
 def address_of(name: str) -> tuple[str, str]:
     """Return (name in the certificate, address) of a platform server or of `peer`."""
-    return (PEER_NAME, PEER_ADDRESS) if name == "peer" else (server(name).fqdn, public_ip(name))
+    return (PEER_NAME, PEER_ADDRESS) if name == PEER else (server(name).fqdn, public_ip(name))
 
 
 class Smtp(smtplib.SMTP):
@@ -28,7 +30,7 @@ class Smtp(smtplib.SMTP):
     def __init__(self, name: str, port: Port, node: str = CLIENT) -> None:
         self._fqdn, self._address = address_of(name)
         self._node, self._wrapped = node, port is Port.SUBMISSIONS
-        helo = "client.partner.example" if node == CLIENT else PEER_NAME
+        helo = PEER_NAME if node == PEER else f"{node}.partner.example"
         super().__init__(self._fqdn, port.value, local_hostname=helo, timeout=TIMEOUT_S)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -73,12 +75,13 @@ def send_from_peer(raw: bytes, to: Sequence[str], *, utf8: bool = False) -> None
 class Imap(imaplib.IMAP4_SSL):
     """An IMAP client that speaks from the client's network namespace."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, node: str = CLIENT) -> None:
         self._fqdn, self._address = address_of(name)
+        self._node = node
         super().__init__(self._fqdn, Port.IMAPS.value, ssl_context=trust(), timeout=TIMEOUT_S)
 
     def _create_socket(self, timeout: float | None) -> ssl.SSLSocket:
-        plain = connect(CLIENT, self._address, self.port, timeout or TIMEOUT_S)
+        plain = connect(self._node, self._address, self.port, timeout or TIMEOUT_S)
         return trust().wrap_socket(plain, server_hostname=self._fqdn)
 
 
@@ -131,6 +134,17 @@ def remove(name: str, user: str, message_id: str) -> None:
             for uid in search(client, folder, message_id):
                 client.uid("STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
             client.expunge()
+
+
+def authenticate(client: Smtp, user: str, secret: str) -> tuple[int, bytes]:
+    """Try one log-in by AUTH PLAIN and return the reply (smtplib's own `login` would try a second mechanism)."""
+    token = base64.b64encode(f"\0{user}\0{secret}".encode()).decode()
+    return client.docmd("AUTH", f"PLAIN {token}")
+
+
+def hops(raw: bytes) -> list[str]:
+    """Return the Received lines of a message, unfolded, the last server's first."""
+    return [" ".join(hop.split()) for hop in email.message_from_bytes(raw).get_all("Received", [])]
 
 
 def enhanced(code: int, text: bytes) -> str:

@@ -1,6 +1,7 @@
 """A small ManageSieve client (RFC 5804): TLS, log-in, scripts."""
 
 import base64
+import re
 from types import TracebackType
 
 from onedallmail.platform.ports import Port
@@ -16,9 +17,9 @@ class SieveError(RuntimeError):
 class Sieve:
     """One connection, inside TLS from the first line that matters."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, node: str = CLIENT) -> None:
         fqdn, address = address_of(name)
-        plain = connect(CLIENT, address, Port.SIEVE.value, TIMEOUT_S)
+        plain = connect(node, address, Port.SIEVE.value, TIMEOUT_S)
         ask_for_tls(plain, "sieve")
         self._stream = trust().wrap_socket(plain, server_hostname=fqdn)
         self.capabilities = read_lines(self._stream, sieve_done).decode()
@@ -52,6 +53,6 @@ class Sieve:
     def _command(self, line: bytes) -> str:
         self._stream.sendall(line)
         reply = read_lines(self._stream, sieve_done).decode(errors="replace")
-        if not reply.splitlines() or not reply.splitlines()[-1].startswith("OK"):
+        if not re.search(r"^OK\b", reply, re.MULTILINE):
             raise SieveError(reply.strip() or "the connection was closed")
         return reply

@@ -8,7 +8,7 @@ import pytest
 
 from onedallmail.evidence.attachments import Evidence
 from tests.lab import BOB, DOMAIN, MAIL, PEER, eventually, server
-from tests.mail.clients import arrived, copies, imap, read, remove, send_from_peer, smtp
+from tests.mail.clients import arrived, copies, hops, imap, read, remove, send_from_peer, smtp
 from tests.mail.messages import KINDS, SEED, Sample, body_of, corpus, digest, large, message, new_id
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -83,11 +83,11 @@ def test_every_server_takes_mail_for_every_home(mx: str, residents: dict[str, st
         assert client.sendmail(BOB, list(residents.values()), sample.raw) == {}
     for home, user in residents.items():
         raw = arrived(home, user, sample.id)
-        received = re.findall(r"^Received: (.*(?:\r\n\s.*)*)", raw.decode(errors="replace"), re.MULTILINE)
-        outer = next(hop for hop in received if f"by {server(mx).fqdn} " in hop)
+        received = hops(raw)
+        outer = next(hop for hop in received if f"by {server(mx).fqdn} (Postfix)" in hop)
         assert "TLSv1.3" in outer, f"mail came to {mx} without TLS 1.3: {outer}"
         if home != mx:
-            inner = next(hop for hop in received if f"by {server(home).fqdn} " in hop and "(Postfix)" in hop)
+            inner = next(hop for hop in received if f"by {server(home).fqdn} (Postfix)" in hop)
             assert "TLSv1.3" in inner, f"{mx} handed over to {home} without TLS 1.3: {inner}"
             assert server(mx).fqdn in inner
 

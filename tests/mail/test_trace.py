@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +15,13 @@ from tests.mail.messages import message
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
-CLI = (sys.executable, "-m", "onedallmail.cli")
+CLI = Path(sys.executable).with_name("onedallmail")
 
 
 def trace(identity: str, *options: str) -> dict[str, Any]:
     """Return what the command prints for programs; nothing found is an empty document."""
     done = subprocess.run(
-        [*CLI, "mail", "trace", identity, "--stack", STACK, "--json", *options],
+        [CLI, "mail", "trace", identity, "--stack", STACK, "--json", *options],
         capture_output=True,
         text=True,
         check=False,
