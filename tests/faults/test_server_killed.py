@@ -9,7 +9,8 @@ from onedallmail.evidence.attachments import Evidence
 from onedallmail.lab.lab import Lab
 from tests.faults.conftest import restore
 from tests.faults.journal import Journal, Load
-from tests.lab import MAIL, WITNESS, eventually
+from tests.hosts.reach import reachable
+from tests.lab import MAIL, PEER, WITNESS, eventually, public_ip
 from tests.mail.clients import imap
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -43,6 +44,7 @@ def test_a_killed_mail_server_loses_nothing(
 
 def _still_served(journal: Journal, others: list[str], victim: str, residents: dict[str, str]) -> None:
     """Fail unless each living server takes mail for everybody, and shows the mailboxes whose home lives."""
+    assert not reachable(PEER, {(public_ip(victim), 25)}), f"{victim} still answers, so nothing is being tested"
     for mx in others:
         for home, user in residents.items():
             accepted = eventually(f"{mx} takes mail for {user}", lambda m=mx, u=user: journal.offer(m, u), 30)  # type: ignore[misc] # bound now
