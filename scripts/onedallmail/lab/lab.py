@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
-from . import firewall, links, naming, nodes
+from . import firewall, host, links, naming, nodes
 from .command import run
 from .deployment import read_estate
 from .errors import LabError
@@ -92,6 +92,7 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     links.apply(build_topology(estate, lab_id, management), lab_id)
     for region in estate.regions:
         links.load_firewall(naming.namespace(lab_id, naming.router(region.name)), firewall.render(estate, region.name))
+    host.raise_limits()
     _ensure_key(home)
     (home / "lab.json").write_text(
         json.dumps({"image": str(image), "management": management, "nodes": _describe(estate)}, indent=1)
