@@ -47,10 +47,9 @@ def build_evidence(stack: str, step: Step) -> str:
     step("counting resources")
     context.save(platform_context(stack), bundle.evidence_dir(stack) / "context.json")
     step("signing the bundle")
-    folder = bundle.build(
-        stack, [bundle.evidence_dir(stack) / "results"], context.load(bundle.evidence_dir(stack) / "context.json")
-    )
-    return str(folder / "report.html")
+    home = bundle.evidence_dir(stack)
+    folder = bundle.build(stack, [home / "results"], context.load(home / "context.json"))
+    return folder.name
 
 
 def platform_context(stack: str) -> context.BundleContext:

@@ -9,7 +9,6 @@ from onedallmail.directory.remote import mailboxes
 from onedallmail.evidence.bundle import evidence_dir
 from onedallmail.lab import lab as machines
 from onedallmail.outputs import read_outputs
-from onedallmail.paths import lab_id
 
 from .phases import load_times
 
@@ -21,13 +20,12 @@ def show(stack: str, console: Console) -> None:
     console.print(_servers(outputs, running))
     accounts = mailboxes(stack)
     console.print(_accounts(accounts))
-    reports = sorted(evidence_dir(stack).glob("*/report.html"), key=lambda p: p.stat().st_mtime)
+    reports = sorted(evidence_dir(stack).glob("bundles/*/report.html"), key=lambda p: p.stat().st_mtime)
     first = accounts[0]["address"] if accounts else f"postmaster@{outputs['domain']}"
-    exchanger = next(s["publicIp"] for s in outputs["servers"].values() if s["publicIp"])
     console.print(f"Password   .venv/bin/onedallmail user password {first} --show")
     console.print(
-        f"Send mail  ip netns exec odm-{lab_id()}-client swaks --server {exchanger} --tls"
-        f" --from someone@partner.example --to {first} --ehlo client.partner.example",
+        "Send mail  .venv/bin/onedallmail lab shell peer -- "
+        f"swaks --server 127.0.0.1 --from bob@partner.example --to {first}",
         soft_wrap=True,
     )
     console.print("Follow it  .venv/bin/onedallmail mail trace MESSAGE-ID")
@@ -38,13 +36,13 @@ def show(stack: str, console: Console) -> None:
 
 
 def _servers(outputs: dict[str, Any], running: dict[str, bool]) -> Table:
-    table = Table(title=f"{', '.join(outputs['domains'])}: {len(outputs['servers'])} servers", title_justify="left")
+    table = Table(title=f"{', '.join(outputs['domains'])} on {len(outputs['servers'])} servers", title_justify="left")
     for column in ("Server", "Region", "Role", "Private", "Public", "State"):
         table.add_column(column)
     for server in outputs["servers"].values():
         state = "[green]running[/green]" if running.get(server["name"]) else "[red]stopped[/red]"
         table.add_row(
-            server["fqdn"], server["region"], server["role"], server["privateIp"], server["publicIp"] or "-", state
+            server["name"], server["region"], server["role"], server["privateIp"], server["publicIp"] or "-", state
         )
     return table
 
