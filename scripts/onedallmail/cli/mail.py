@@ -58,14 +58,14 @@ def trace_command(
 
 
 def _table(steps: tuple[Step, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("time (UTC)", "server", "step", "detail", "TLS"):
+    table = Table(title=f"{steps[0].time:%Y-%m-%d}, UTC", title_justify="left", box=None, pad_edge=False)
+    for title in ("time", "server", "step"):
+        table.add_column(title, no_wrap=True)
+    for title in ("detail", "TLS"):
         table.add_column(title, overflow="fold")
     for step in steps:
         colour = COLOURS.get(step.step, "")
         name = f"[{colour}]{step.step}[/{colour}]" if colour else step.step
         detail = step.detail.replace("[", "\\[")
-        table.add_row(
-            f"{step.time:%Y-%m-%d %H:%M:%S}.{step.time.microsecond // 1000:03}", step.server, name, detail, step.tls
-        )
+        table.add_row(f"{step.time:%H:%M:%S}.{step.time.microsecond // 1000:03}", step.server, name, detail, step.tls)
     return table
