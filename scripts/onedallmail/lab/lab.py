@@ -131,7 +131,7 @@ def down(stack: str) -> None:
     """Remove the nodes, namespaces and files of this checkout's lab; the cached image stays."""
     lab_id = paths.lab_id()
     for name in nodes.left_over(lab_id):
-        _remove(NodePlace(stack, lab_id, name))
+        nodes.kill(NodePlace(stack, lab_id, name))
     for name in links.existing(lab_id):
         links.remove_namespace(name)
     shutil.rmtree(nodes.RUN_DIR / lab_id, ignore_errors=True)
