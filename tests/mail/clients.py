@@ -67,9 +67,9 @@ def submit(name: str, user: str, raw: bytes, to: Sequence[str], port: Port = Por
     assert refused == {}, f"{name} refused {refused}"
 
 
-def send_from_peer(raw: bytes, to: Sequence[str], *, utf8: bool = False) -> None:
-    """Let the other organisation's own server send a message of bob: signed by it, by an MX that it chooses."""
-    submit("peer", BOB, raw, to, utf8=utf8)
+def send_from_peer(raw: bytes, to: Sequence[str], *, utf8: bool = False, envelope: str = BOB) -> None:
+    """Let the other organisation's own server send a message of its user: signed by it, by an MX that it chooses."""
+    submit("peer", envelope, raw, to, utf8=utf8)
 
 
 class Imap(imaplib.IMAP4_SSL):

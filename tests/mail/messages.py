@@ -11,13 +11,14 @@ import random
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from importlib import resources
 
 from tests.lab import BOB, DOMAIN
 
 LARGE_BYTES = 25_000_000
+LIST = "list@partner.example"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}" + "$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 SEED = int(os.environ.get("ONEDALLMAIL_TEST_SEED", "20260101"))
@@ -32,6 +33,8 @@ class Sample:
     id: str
     raw: bytes
     utf8: bool = False
+    envelope: str = BOB
+    """The envelope's sender at the other organisation; bounces go there."""
 
     @property
     def body(self) -> bytes:
@@ -123,14 +126,14 @@ def _smtputf8() -> Sample:
 
 def _list() -> Sample:
     mail = _mail("[readers] Issue 12", BOB, "readers@partner.example")
-    mail["Sender"] = "list@partner.example"
+    mail["Sender"] = LIST
     mail["Precedence"] = "list"
     mail["List-Id"] = "Readers <readers.partner.example>"
     mail["List-Post"] = "<mailto:readers@partner.example>"
-    mail["List-Unsubscribe"] = "<mailto:list@partner.example?subject=unsubscribe>"
+    mail["List-Unsubscribe"] = f"<mailto:{LIST}?subject=unsubscribe>"
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content("The new issue is out.\n")
-    return _sample("list", mail)
+    return replace(_sample("list", mail), envelope=LIST)
 
 
 def large() -> Sample:

@@ -46,9 +46,11 @@ def test_mail_from_outside_reaches_every_home_and_is_read_elsewhere(
 def test_each_kind_of_message_arrives_unchanged(kind: str, residents: dict[str, str]) -> None:
     """Signatures and attachments survive only when nobody on the way rewrites a byte."""
     sample = KINDS[kind]()
-    send_from_peer(sample.raw, list(residents.values()), utf8=sample.utf8)
+    send_from_peer(sample.raw, list(residents.values()), utf8=sample.utf8, envelope=sample.envelope)
     for home, user in residents.items():
-        check(sample, arrived(NEXT[home], user, sample.id))
+        raw = arrived(NEXT[home], user, sample.id)
+        check(sample, raw)
+        assert f"Return-Path: <{sample.envelope}>".encode() in raw.partition(b"\r\n\r\n")[0]
 
 
 @pytest.mark.control("iso27001:A.8.6", "iso27001:A.5.14")
