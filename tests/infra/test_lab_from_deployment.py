@@ -75,7 +75,7 @@ def test_management_addresses_are_kept_when_a_node_comes(estate: Estate) -> None
     assert len(set(after.values())) == len(after)
 
 
-@pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22")
+@pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22", basis="recorded")
 def test_routers_permit_exactly_the_flows_of_the_intent_graph(estate: Estate) -> None:
     """A router's chain for a server holds one line for each network of each flow, and then drops."""
     platform = load_platform("lab")
