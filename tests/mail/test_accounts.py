@@ -2,6 +2,7 @@
 
 import contextlib
 import imaplib
+import smtplib
 import uuid
 from collections.abc import Iterator
 
@@ -13,8 +14,8 @@ from onedallmail.evidence.attachments import Evidence
 from onedallmail.lab.lab import Lab
 from onedallmail.platform.ports import Port
 from tests.lab import BOB, CLIENT, DOMAIN, MAIL, PEER, STACK, eventually, on_all, password
-from tests.mail.clients import Imap, arrived, authenticate, enhanced, imap, send_from_peer, smtp
-from tests.mail.messages import Sample, message
+from tests.mail.clients import Imap, arrived, authenticate, enhanced, imap, read, search, send_from_peer, smtp
+from tests.mail.messages import KINDS, Sample, body_of, message
 from tests.mail.sieve import Sieve, SieveError
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -122,6 +123,33 @@ def test_a_removed_user_is_unknown_everywhere(newcomer: str) -> None:
 
     for name in MAIL:
         eventually(f"{name} refuses", lambda n=name: refused(n), REPLICATED_WITHIN_S)  # type: ignore[misc] # bound now
+
+
+@pytest.mark.control("iso27001:A.5.16", "iso27001:A.8.26")
+def test_a_name_that_is_not_ascii_is_a_name(lab: Lab) -> None:
+    """People are called Zoë: her address receives (RFC 6531), is handed over, and logs in."""
+    assert lab.nodes
+    address = f"zoë-{uuid.uuid4().hex[:8]}@{DOMAIN}"
+    secret = remote.add(STACK, address, None)
+    try:
+        sample = KINDS["smtputf8"]()
+        eventually("the message is taken", lambda: _taken(sample, address), REPLICATED_WITHIN_S)
+        with Imap(MAIL[0]) as client:
+            client.authenticate("PLAIN", lambda _: f"\0{address}\0{secret}".encode())
+            uids = eventually("the message", lambda: search(client, "INBOX", sample.id), 30)
+            assert len(uids) == 1
+            assert body_of(read(client, uids[0])) == sample.body
+    finally:
+        remote.remove(STACK, address)
+
+
+def _taken(sample: Sample, to: str) -> bool:
+    """Offer a message at an MX until the new address has reached its copy of the directory."""
+    with smtp(MAIL[-1], node=PEER) as client:
+        try:
+            return client.sendmail(BOB, [to], sample.raw, mail_options=["BODY=8BITMIME", "SMTPUTF8"]) == {}
+        except smtplib.SMTPRecipientsRefused:
+            return False
 
 
 @pytest.mark.control("iso27001:A.5.14", "iso27001:A.5.18")
