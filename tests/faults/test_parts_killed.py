@@ -8,21 +8,20 @@ import pytest
 
 from onedallmail.cloud import emulator
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from onedallmail.outputs import read_outputs
 from tests.faults.conftest import unhealthy_voters
 from tests.hosts.facts import ETCDCTL
 from tests.lab import ALL, MAIL, PLATFORM, STACK, eventually, on_all, run_on
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(300)]
 
 GROUPS = "sha256sum < /var/lib/onedallmail/placement/groups.json"
 
 
+@pytest.mark.usefixtures("whole")
 @pytest.mark.control("iso27001:A.8.14", "iso27001:A.5.29", "soc2:CC7.5", "soc2:CC9.1")
-def test_the_quorum_elects_a_new_leader_and_the_placement_map_stays(whole: Lab, evidence: Evidence) -> None:
+def test_the_quorum_elects_a_new_leader_and_the_placement_map_stays(evidence: Evidence) -> None:
     """The map of homes must survive the death of whoever leads, unchanged, and the dead voter returns by itself."""
-    assert whole.nodes
     before = {name: out.stdout for name, out in on_all(MAIL, lambda name: run_on(name, GROUPS)).items()}
     first = _leader(ALL[0])
     assert run_on(first, "systemctl kill --signal=KILL etcd.service").code == 0
@@ -48,9 +47,8 @@ def _leader(asked: str) -> str:
 
 
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.8.13", basis="emulated")
-def test_what_a_key_encrypted_decrypts_after_the_death_of_the_key_service(lab: Lab, evidence: Evidence) -> None:
+def test_what_a_key_encrypted_decrypts_after_the_death_of_the_key_service(evidence: Evidence) -> None:
     """A wrapped key that can't be unwrapped after an outage is lost data."""
-    assert lab.nodes
     evidence.emulated()
     region = PLATFORM.config.regions[0].name
     key = read_outputs(STACK)["regions"][region]["kmsKeyArn"]

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from tests.hosts.facts import PATRONI, Facts, all_facts
 from tests.lab import ALL, MAIL, PLATFORM, eventually, on_all, run_on
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 VOTERS = tuple(s.name for s in PLATFORM.servers if s.voter)
 FRESH = timedelta(seconds=30)
@@ -19,9 +18,8 @@ FRESH = timedelta(seconds=30)
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.14", "soc2:CC9.1")
-def test_all_voters_are_healthy_in_three_regions(lab: Lab, evidence: Evidence) -> None:
+def test_all_voters_are_healthy_in_three_regions(evidence: Evidence) -> None:
     """The placement map lives as long as a majority of voters does; three regions outlive the loss of one."""
-    assert lab.nodes
     health = json.loads(all_facts()[VOTERS[0]]["etcd-health"].stdout)
     evidence.attach_text("etcd-health.json", json.dumps(health))
     assert [entry["endpoint"] for entry in health if not entry["health"]] == []
@@ -34,9 +32,8 @@ def test_all_voters_are_healthy_in_three_regions(lab: Lab, evidence: Evidence) -
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.14", "soc2:CC9.1")
-def test_the_directory_has_one_leader_and_synchronous_copies(lab: Lab, evidence: Evidence) -> None:
+def test_the_directory_has_one_leader_and_synchronous_copies(evidence: Evidence) -> None:
     """A new user or password is acknowledged only when a second server holds it; every server has a copy to read."""
-    assert lab.nodes
 
     def healthy() -> list[dict[str, object]]:
         found = run_on(VOTERS[0], PATRONI)
@@ -57,9 +54,8 @@ def test_the_directory_has_one_leader_and_synchronous_copies(lab: Lab, evidence:
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.14", "iso27001:A.8.9")
-def test_every_mail_server_has_the_same_fresh_placement_map(lab: Lab, evidence: Evidence) -> None:
+def test_every_mail_server_has_the_same_fresh_placement_map(evidence: Evidence) -> None:
     """Two maps would give one mailbox two homes, and a stale one sends mail to where the mailbox was."""
-    assert lab.nodes
 
     def states() -> dict[str, dict[str, object]]:
         read = "cat /var/lib/onedallmail/placement/status.json; sha256sum < /var/lib/onedallmail/placement/groups.json"
@@ -78,9 +74,8 @@ def test_every_mail_server_has_the_same_fresh_placement_map(lab: Lab, evidence: 
 
 
 @pytest.mark.control("iso27001:A.8.14", "soc2:CC9.1")
-def test_every_group_has_a_home_and_a_standby_in_another_region(lab: Lab) -> None:
+def test_every_group_has_a_home_and_a_standby_in_another_region() -> None:
     """A mailbox without home has no mail; a standby in the same region dies with the home."""
-    assert lab.nodes
     groups = json.loads(all_facts()[MAIL[0]]["placement-groups"].stdout)["groups"]
     assert set(groups) == {str(n) for n in range(PLATFORM.config.placement_groups)}
     assert {g["home"] for g in groups.values()} == set(MAIL), "a mail server is nobody's home"

@@ -22,7 +22,7 @@ from tests.lab import (
     server,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 NAME_SERVER = "192.0.2.53"
 OPERATORS = "ops"
@@ -68,9 +68,8 @@ def test_a_declared_flow_works_between_every_pair(flow: Flow, lab: Lab, evidence
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.22", "iso27001:A.8.20", "iso27001:A.8.27", "soc2:CC6.6")
-def test_no_undeclared_port_opens_between_servers(lab: Lab, evidence: Evidence) -> None:
+def test_no_undeclared_port_opens_between_servers(evidence: Evidence) -> None:
     """A captured server must not reach what the graph does not grant it; both directions and every port are tried."""
-    assert lab.nodes
     closed = {
         source: {
             (str(server(other).private_ip), port)
@@ -87,9 +86,8 @@ def test_no_undeclared_port_opens_between_servers(lab: Lab, evidence: Evidence) 
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22", "soc2:CC6.6", "gdpr:Art.32")
-def test_the_internet_reaches_the_five_mail_ports_and_nothing_else(lab: Lab, evidence: Evidence) -> None:
+def test_the_internet_reaches_the_five_mail_ports_and_nothing_else(evidence: Evidence) -> None:
     """No path from the internet to the directory, the placement map or SSH: by public and by private address."""
-    assert lab.nodes
     public = {f.port.value for f in PLATFORM.flows if f.source is Party.INTERNET}
     wanted = {(public_ip(name), port) for name in MAIL for port in EVERY_PORT}
     wanted |= {(str(server(name).private_ip), port) for name in ALL for port in EVERY_PORT}
@@ -99,9 +97,8 @@ def test_the_internet_reaches_the_five_mail_ports_and_nothing_else(lab: Lab, evi
 
 @pytest.mark.control("iso27001:A.8.22", "iso27001:A.8.23", "iso27001:A.8.12", "soc2:CC6.6")
 @pytest.mark.parametrize("name", ALL)
-def test_a_server_calls_out_on_declared_ports_only(name: str, lab: Lab) -> None:
+def test_a_server_calls_out_on_declared_ports_only(name: str) -> None:
     """Command channels and exfiltration use whatever port is open; a listener waits outside, and is not reached."""
-    assert lab.nodes
     declared = {
         f.port.value for f in TCP if f.destination is Party.INTERNET and server(name) in PLATFORM.members(f.source)
     }
@@ -121,9 +118,8 @@ def test_servers_do_not_meet_on_the_operators_link(lab: Lab) -> None:
 
 @pytest.mark.control("iso27001:A.8.31", "iso27001:A.8.34")
 @pytest.mark.parametrize("node", [*ALL, PEER, CLIENT])
-def test_the_lab_has_no_way_to_the_machine_it_runs_on(node: str, lab: Lab) -> None:
+def test_the_lab_has_no_way_to_the_machine_it_runs_on(node: str) -> None:
     """Tests must not touch anything real: no address of the machine, nor its gateway, answers from inside the lab."""
-    assert lab.nodes
     machine = {line.split()[3].partition("/")[0] for line in _machine("ip -4 -o addr show scope global")}
     machine |= {line.split()[2] for line in _machine("ip -4 route show default")}
     assert machine, "the machine has no address to try"

@@ -6,16 +6,14 @@ import pytest
 
 from onedallmail.bringup.ansible import play
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from tests.lab import ALL, PEER, STACK
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(600)]
 
 
 @pytest.mark.control("iso27001:A.8.9", "iso27001:A.8.32", "soc2:CC8.1", "soc2:CC7.1")
-def test_a_second_playbook_run_changes_nothing(lab: Lab, evidence: Evidence, tmp_path: Path) -> None:
+def test_a_second_playbook_run_changes_nothing(evidence: Evidence, tmp_path: Path) -> None:
     """A task that changes something each time hides drift, and restarts services without reason."""
-    assert lab.nodes
     tasks: list[str] = []
     log = tmp_path / "second-run.log"
     recap = play(STACK, "site.yml", tasks.append, log)

@@ -5,20 +5,18 @@ import uuid
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from tests.hosts.facts import Facts
 from tests.lab import MAIL, WITNESS, eventually, on_all, run_on, server
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 ARRIVES_WITHIN_S = 20
 
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.15", "iso27001:A.8.16", "iso27001:A.5.28", "soc2:CC7.2")
-def test_a_line_logged_on_each_mail_server_arrives_at_the_witness(lab: Lab, evidence: Evidence) -> None:
+def test_a_line_logged_on_each_mail_server_arrives_at_the_witness(evidence: Evidence) -> None:
     """Who captures a server can delete its logs, but not what has already left it."""
-    assert lab.nodes
     marks = {name: f"marker-{uuid.uuid4().hex}" for name in MAIL}
     on_all(MAIL, lambda name: run_on(name, f"logger --priority daemon.notice --tag onedallmail-test {marks[name]}"))
     witness = WITNESS[0]
@@ -38,9 +36,8 @@ def test_a_line_logged_on_each_mail_server_arrives_at_the_witness(lab: Lab, evid
 
 
 @pytest.mark.control("iso27001:A.8.15", "soc2:CC7.2")
-def test_received_logs_are_closed_to_ordinary_users(lab: Lab) -> None:
+def test_received_logs_are_closed_to_ordinary_users() -> None:
     """Logs carry addresses and times of people; only administrators read them."""
-    assert lab.nodes
     found = run_on(WITNESS[0], "find /var/log/remote -printf '%m %U %p\\n'")
     assert found.lines, "nothing was received"
     assert [line for line in found.lines if int(line.split()[0], 8) & 0o007] == []

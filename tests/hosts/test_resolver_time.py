@@ -6,11 +6,10 @@ import time
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from tests.hosts.facts import Facts
 from tests.lab import ALL, DOMAIN, on_all, run_on
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 BOGUS = "www.bogus.example"
 """A name below a zone whose signatures do not lead to the root: a validating resolver must not answer."""
@@ -19,9 +18,8 @@ SIGNED = ((DOMAIN, "MX"), (f"_dmarc.{DOMAIN}", "TXT"), ("partner.example", "MX")
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.21", "iso27001:A.8.20", "soc2:CC6.7")
-def test_every_server_validates_names_to_the_root(lab: Lab, evidence: Evidence) -> None:
+def test_every_server_validates_names_to_the_root(evidence: Evidence) -> None:
     """Mail goes where MX records say; an answer without a proven chain could send it to anybody."""
-    assert lab.nodes
     script = "; ".join(f"dig +dnssec +time=5 +tries=2 {name} {kind}" for name, kind in SIGNED)
     for name, output in on_all(ALL, lambda node: run_on(node, script)).items():
         evidence.attach_text(f"{name}-dig.txt", output.stdout)
@@ -31,9 +29,8 @@ def test_every_server_validates_names_to_the_root(lab: Lab, evidence: Evidence) 
 
 
 @pytest.mark.control("iso27001:A.8.21", "iso27001:A.8.20", "soc2:CC6.6")
-def test_a_name_with_a_wrong_signature_is_not_answered(lab: Lab) -> None:
+def test_a_name_with_a_wrong_signature_is_not_answered() -> None:
     """The negative of the test above: with checking off the name exists, with checking on the resolver refuses."""
-    assert lab.nodes
     script = f"dig +time=5 +tries=2 {BOGUS} A; dig +cd +short +time=5 +tries=2 {BOGUS} A"
     for name, output in on_all(ALL, lambda node: run_on(node, script)).items():
         assert "status: SERVFAIL" in output.stdout, f"{name} answered for {BOGUS}"
@@ -41,9 +38,8 @@ def test_a_name_with_a_wrong_signature_is_not_answered(lab: Lab) -> None:
 
 
 @pytest.mark.control("iso27001:A.8.21", "soc2:CC6.6")
-def test_inside_names_stay_inside(lab: Lab) -> None:
+def test_inside_names_stay_inside() -> None:
     """NAME.internal is answered by the server itself; the outside world learns no inside name, and has none to give."""
-    assert lab.nodes
     found = run_on(
         "a1", "dig +short b1.internal A; dig +short no-such.internal A; dig no-such.internal A | grep status"
     )
@@ -53,9 +49,8 @@ def test_inside_names_stay_inside(lab: Lab) -> None:
 
 
 @pytest.mark.control("iso27001:A.8.17", "iso27001:A.8.15")
-def test_all_clocks_agree(lab: Lab) -> None:
+def test_all_clocks_agree() -> None:
     """A chain of events over several servers can be told only when their clocks agree."""
-    assert lab.nodes
     before = time.time()
     seen = on_all(ALL, lambda node: float(run_on(node, "date +%s.%N").stdout))
     after = time.time()

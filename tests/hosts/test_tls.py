@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from onedallmail.platform.ports import Port
 from tests.hosts.strangers import foreign_identity, gets_service
 from tests.lab import PEER, on_all, run_on
 from tests.tls import GROUPS, OLD_VERSIONS, PQ, Endpoint, client_context, endpoints, handshake, outdated_context
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 ENDPOINTS = endpoints()
 MUTUAL = tuple(e for e in ENDPOINTS if e.mutual)
@@ -68,9 +67,8 @@ def greetings() -> dict[Endpoint, str]:
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.8.21", "iso27001:A.5.14", "soc2:CC6.7", "gdpr:Art.32")
 @pytest.mark.parametrize("end", ENDPOINTS, ids=str)
-def test_tls_1_3_with_the_best_key_exchange_of_the_service(end: Endpoint, lab: Lab, evidence: Evidence) -> None:
+def test_tls_1_3_with_the_best_key_exchange_of_the_service(end: Endpoint, evidence: Evidence) -> None:
     """What is recorded today must stay closed to tomorrow's quantum computer; the certificate has the right name."""
-    assert lab.nodes
     seen = greetings()[end]
     evidence.describe(population=f"{len(ENDPOINTS)} TLS ports", sample=str(end), query=probe(end))
     evidence.attach_text(f"{end}.txt", seen)
@@ -83,9 +81,8 @@ def test_tls_1_3_with_the_best_key_exchange_of_the_service(end: Endpoint, lab: L
 
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.8.21", "soc2:CC6.7", "gdpr:Art.32")
 @pytest.mark.parametrize("end", ENDPOINTS, ids=str)
-def test_older_versions_are_refused_with_the_right_alert(end: Endpoint, lab: Lab) -> None:
+def test_older_versions_are_refused_with_the_right_alert(end: Endpoint) -> None:
     """A version that is offered will be used by whoever wants it to be; the alert tells honest clients why."""
-    assert lab.nodes
     for version in OLD_VERSIONS:
         with pytest.raises(ssl.SSLError) as refused, handshake(end, outdated_context(version)):
             pytest.fail(f"{end} accepted {version.name}")
@@ -95,9 +92,8 @@ def test_older_versions_are_refused_with_the_right_alert(end: Endpoint, lab: Lab
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.5.15", "iso27001:A.8.27", "soc2:CC6.1", "gdpr:Art.32")
 @pytest.mark.parametrize("identity", ["no certificate", "a foreign certificate"])
 @pytest.mark.parametrize("end", MUTUAL, ids=str)
-def test_inside_ports_serve_no_stranger(end: Endpoint, identity: str, lab: Lab, tmp_path: Path) -> None:
+def test_inside_ports_serve_no_stranger(end: Endpoint, identity: str, tmp_path: Path) -> None:
     """An address inside is no identity: without a certificate of the private authority nothing is served."""
-    assert lab.nodes
     given = None if identity == "no certificate" else foreign_identity(tmp_path)
     try:
         with handshake(end, client_context(identity=given)) as stream:

@@ -11,22 +11,20 @@ import pytest
 from onedallmail.directory import aliases, remote
 from onedallmail.directory.errors import DirectoryError
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from onedallmail.platform.ports import Port
 from tests.lab import BOB, CLIENT, DOMAIN, MAIL, PEER, STACK, eventually, on_all, password
 from tests.mail.clients import Imap, arrived, authenticate, enhanced, imap, read, search, send_from_peer, smtp
 from tests.mail.messages import KINDS, Sample, body_of, message
 from tests.mail.sieve import Sieve, SieveError
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(180)]
 
 REPLICATED_WITHIN_S = 10
 
 
 @pytest.fixture
-def newcomer(lab: Lab) -> Iterator[str]:
+def newcomer() -> Iterator[str]:
     """A user who exists for one test."""
-    assert lab.nodes
     address = f"test-{uuid.uuid4().hex[:10]}@{DOMAIN}"
     remote.add(STACK, address, None)
     yield address
@@ -35,9 +33,8 @@ def newcomer(lab: Lab) -> Iterator[str]:
 
 
 @pytest.fixture
-def alias(lab: Lab, residents: dict[str, str]) -> Iterator[str]:
+def alias(residents: dict[str, str]) -> Iterator[str]:
     """An alias that leads to two users in two regions, for one test."""
-    assert lab.nodes
     address = f"team-{uuid.uuid4().hex[:10]}@{DOMAIN}"
     aliases.add_alias(STACK, address, [residents[MAIL[0]], residents[MAIL[-1]]])
     yield address
@@ -126,9 +123,8 @@ def test_a_removed_user_is_unknown_everywhere(newcomer: str) -> None:
 
 
 @pytest.mark.control("iso27001:A.5.16", "iso27001:A.8.26")
-def test_a_name_that_is_not_ascii_is_a_name(lab: Lab) -> None:
+def test_a_name_that_is_not_ascii_is_a_name() -> None:
     """People are called Zoë: her address receives (RFC 6531), is handed over, and logs in."""
-    assert lab.nodes
     address = f"zoë-{uuid.uuid4().hex[:8]}@{DOMAIN}"
     secret = remote.add(STACK, address, None)
     try:

@@ -11,7 +11,7 @@ from tests.lab import BOB, DOMAIN, MAIL, PEER, eventually, server
 from tests.mail.clients import arrived, copies, hops, imap, read, remove, send_from_peer, smtp
 from tests.mail.messages import KINDS, SEED, Sample, body_of, corpus, digest, large, message, new_id
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(300)]
 
 NEXT = dict(zip(MAIL, (*MAIL[1:], MAIL[0]), strict=True))
 """For each server another one, so that nothing is read where it lives."""
@@ -110,9 +110,8 @@ def test_the_outcome_of_verification_stands_in_the_header(residents: dict[str, s
 
 
 @pytest.mark.control("iso27001:A.8.21", "iso27001:A.8.26")
-def test_mail_for_an_unknown_user_comes_back_to_its_sender(residents: dict[str, str]) -> None:
+def test_mail_for_an_unknown_user_comes_back_to_its_sender() -> None:
     """A typing error must not vanish: refused at once, so that the sender's own server tells the sender."""
-    assert residents
     identity = new_id()
     sample = message("To nobody", "Is anybody there?\n")
     raw = sample.raw.replace(sample.id.encode(), identity.encode())

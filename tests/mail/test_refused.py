@@ -14,7 +14,7 @@ from tests.mail.messages import EICAR, GTUBE, message, with_attachment
 from tests.mail.sieve import Sieve, SieveError
 from tests.tls import read_lines, sieve_done
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(180)]
 
 FIRST = MAIL[0]
 TOO_LARGE = 60_000_000
@@ -50,17 +50,15 @@ def as_bytes(text: bytes | str) -> bytes:
 
 @pytest.mark.control("iso27001:A.8.21", "iso27001:A.8.26")
 @pytest.mark.parametrize("name", MAIL)
-def test_an_unknown_user_is_refused_at_once(name: str, residents: dict[str, str]) -> None:
+def test_an_unknown_user_is_refused_at_once(name: str) -> None:
     """Accepting first and bouncing later would send mail to people whose address was forged."""
-    assert residents
     assert reply(name, f"MAIL FROM:<{BOB}>", f"RCPT TO:<no-such-user@{DOMAIN}>", node=PEER) == "550 5.1.1"
 
 
 @pytest.mark.control("iso27001:A.8.6", "iso27001:A.8.21")
 @pytest.mark.parametrize("name", MAIL)
-def test_a_message_that_says_it_is_too_large_is_refused(name: str, residents: dict[str, str]) -> None:
+def test_a_message_that_says_it_is_too_large_is_refused(name: str) -> None:
     """The sender learns the limit before a byte is wasted (RFC 1870)."""
-    assert residents
     assert reply(name, f"MAIL FROM:<{BOB}> SIZE={TOO_LARGE}", node=PEER) == "552 5.3.4"
 
 
@@ -78,17 +76,15 @@ def test_a_message_that_is_too_large_is_refused_though_it_kept_silent(residents:
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.21", "iso27001:A.8.26", "soc2:CC6.6")
 @pytest.mark.parametrize("name", MAIL)
-def test_no_server_relays_for_strangers(name: str, residents: dict[str, str]) -> None:
+def test_no_server_relays_for_strangers(name: str) -> None:
     """An open relay sends the world's spam under our name within hours."""
-    assert residents
     assert reply(name, f"MAIL FROM:<{BOB}>", "RCPT TO:<somebody@elsewhere.example>", node=PEER) == "554 5.7.1"
 
 
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.5.14", "soc2:CC6.7", "gdpr:Art.32")
 @pytest.mark.parametrize("name", MAIL)
-def test_mail_without_tls_is_refused(name: str, residents: dict[str, str]) -> None:
+def test_mail_without_tls_is_refused(name: str) -> None:
     """Strict policy: a letter is not accepted on a postcard, from nobody."""
-    assert residents
     with Smtp(name, Port.SMTP, PEER) as client:
         client.ehlo()
         assert enhanced(*client.docmd(f"MAIL FROM:<{BOB}>")) == "530 5.7.0"
@@ -156,9 +152,8 @@ def test_passwords_are_not_taken_in_plain_text(name: str, residents: dict[str, s
 
 
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.24", "soc2:CC6.6")
-def test_ports_of_old_protocols_are_closed(residents: dict[str, str]) -> None:
+def test_ports_of_old_protocols_are_closed() -> None:
     """POP, and IMAP without TLS, are not served at all."""
-    assert residents
     assert not reachable(CLIENT, {(public_ip(name), port) for name in MAIL for port in (109, 110, 143, 995, 2000)})
 
 
