@@ -44,6 +44,7 @@ def test_an_address_has_one_spelling(typed: str, spelling: str) -> None:
         ("al..ice@acme.example", "a dot may only"),
         ("alice.@acme.example", "a dot may only"),
         ("-rf@acme.example", "hyphen"),
+        ("gr\u00f6\u00dfe@acme.example", "gr\u00f6sse"),
         ("\u00fc" * 33 + "@acme.example", "66 octets"),
         ("a" * 65 + "@acme.example", "65 octets"),
         ("a\u200bb@acme.example", r"U\+200B"),

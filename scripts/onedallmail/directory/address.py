@@ -116,6 +116,10 @@ def _local_part(text: str, local: str, symbols: str) -> str:
     if name.startswith("-") and "+" not in symbols:
         msg = f"address '{text}': it begins with a hyphen, which programs take for an option: begin it otherwise"
         raise InputError(msg)
+    folded = unicodedata.normalize("NFC", name.casefold())
+    if folded != name and "+" not in symbols:
+        msg = f"address '{text}': mail servers take '{name}' for '{folded}' when they look it up: write it so"
+        raise InputError(msg)
     size = len(name.encode())
     if size > LOCAL_MAX_OCTETS:
         msg = f"address '{text}': {size} octets before the @, and {LOCAL_MAX_OCTETS} are the limit: shorten it"
