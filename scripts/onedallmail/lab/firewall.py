@@ -107,7 +107,7 @@ def _translation(estate: Estate, instances: tuple[Instance, ...]) -> list[str]:
     incoming = [
         f'iifname "{naming.INET}" ip daddr {i.public_ip} dnat to {i.private_ip}' for i in instances if i.public_ip
     ]
-    outgoing, unaddressed = [], []
+    outgoing, ways_out = [], []
     for instance in instances:
         for route in sorted(estate.routes_of(instance), key=lambda r: -r.destination.prefixlen):
             if route.kind is TargetKind.PEERING:
@@ -116,11 +116,12 @@ def _translation(estate: Estate, instances: tuple[Instance, ...]) -> list[str]:
             address = _public_address(estate, instance, route)
             if address:
                 outgoing.append(f"{match} snat to {address}")
+                ways_out.append(f"{match} accept")
             else:
-                unaddressed.append(f'{match} counter name "dropped_out_{_id(instance)}" drop')
+                ways_out.append(f'{match} counter name "dropped_out_{_id(instance)}" drop')
     return [
         "chain prerouting {\n type nat hook prerouting priority dstnat;\n " + "\n ".join(incoming) + "\n}",
-        "chain unaddressed {\n type filter hook forward priority filter - 1;\n " + "\n ".join(unaddressed) + "\n}",
+        "chain unaddressed {\n type filter hook forward priority filter - 1;\n " + "\n ".join(ways_out) + "\n}",
         "chain postrouting {\n type nat hook postrouting priority srcnat;\n " + "\n ".join(outgoing) + "\n}",
     ]
 

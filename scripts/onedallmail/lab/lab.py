@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import paths
 from . import firewall, host, links, naming, nodes
-from .command import run
+from .command import run, succeeds
 from .deployment import read_estate
 from .errors import LabError
 from .estate import Estate
@@ -130,12 +130,20 @@ def load(stack: str) -> Lab:
 def down(stack: str) -> None:
     """Remove the nodes, namespaces and files of this checkout's lab; the cached image stays."""
     lab_id = paths.lab_id()
+    _close_connections(stack)
     for name in nodes.left_over(lab_id):
         nodes.kill(NodePlace(stack, lab_id, name))
     for name in links.existing(lab_id):
         links.remove_namespace(name)
+    nodes.release_hierarchy()
     shutil.rmtree(nodes.RUN_DIR / lab_id, ignore_errors=True)
     shutil.rmtree(_home(stack), ignore_errors=True)
+
+
+def _close_connections(stack: str) -> None:
+    """End the SSH connections that were kept for the next command (ControlPersist), each by its socket."""
+    for socket in (nodes.RUN_DIR / paths.lab_id() / "ssh").glob("*"):
+        succeeds(["ssh", "-F", str(_home(stack) / "ssh_config"), "-o", f"ControlPath={socket}", "-O", "exit", "node"])
 
 
 def _remove(place: NodePlace) -> None:

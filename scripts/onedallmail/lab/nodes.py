@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import paths
 from . import naming
-from .command import run
+from .command import run, succeeds
 from .errors import LabError
 from .process import Process, children
 
@@ -211,6 +211,13 @@ def _hierarchy() -> Path:
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
         run(["mount", "-t", "cgroup2", "none", str(own)])
     return own
+
+
+def release_hierarchy() -> None:
+    """Unmount the hierarchy that the lab mounted for itself, once no lab of any checkout has a node in it."""
+    own = RUN_DIR / "cgroup"
+    if own.is_mount() and not any(own.glob("odm-*")) and succeeds(["umount", str(own)]):
+        own.rmdir()
 
 
 def _empty_cgroup(place: NodePlace) -> None:

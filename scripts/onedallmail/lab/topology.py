@@ -35,7 +35,7 @@ def allocate_management(nodes: Iterable[str], previous: Mapping[str, str]) -> di
     )
     try:
         return {n: kept.get(n) or next(free) for n in names}
-    except RuntimeError as error:
+    except StopIteration as error:
         message = f"The lab has addresses for {_LAST_MANAGEMENT - _FIRST_MANAGEMENT + 1} nodes, not for {len(names)}."
         raise LabError(message) from error
 
