@@ -61,7 +61,7 @@ def test_ratios_to_a_plain_server() -> None:
     platform = measure(platform_side())
     with plain_server():
         plain = measure(plain_side())
-    phases = [{"name": t.name, "duration_s": t.duration_s} for t in load_times(state_dir(STACK) / "phases.json")]
+    phases = [{"name": t.name, "duration_s": t.duration_s} for t in load_times(state_dir(STACK))]
     ratios = {name: platform[name] / plain[name] for name in plain}
     found = {
         "machine": {"cores": os.cpu_count()},
