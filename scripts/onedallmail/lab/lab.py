@@ -213,6 +213,8 @@ def _write_ssh(stack: str, management: dict[str, str]) -> None:
         f"  ProxyCommand ip netns exec {ops} nc %h %p\n"
         "  ControlMaster auto\n"
         "  ControlPersist 120\n"
+        "  ServerAliveInterval 10\n"
+        "  ServerAliveCountMax 3\n"
         f"  ControlPath {sockets}/%C\n"
         "  LogLevel ERROR\n"
     )

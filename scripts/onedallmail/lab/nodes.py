@@ -96,7 +96,7 @@ def start(place: NodePlace, spec: NodeSpec) -> None:
     """
     if init(place) is not None and _image_of(place) == spec.image:
         return
-    kill(place)
+    stop(place)
     upper = place.home / "upper"
     upper.mkdir(parents=True, exist_ok=True)
     _prepare(upper, place, spec)
