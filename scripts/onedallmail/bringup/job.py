@@ -37,7 +37,7 @@ def up(stack: str, console: Console, *, setup_s: float = 0.0) -> None:
         msg = "this machine can't run the lab:\n" + "\n".join(f"- {p}" for p in problems)
         raise PhaseError(msg)
     phases = (
-        Phase("image", "the server image, from the roles' package lists", prepare_image),
+        Phase("image", "the server image, from the roles' package lists", lambda step, _: prepare_image(stack, step)),
         Phase("provision", "the Pulumi program", lambda step, _: provision(stack, step)),
         Phase("realise", "servers, routers, peer and name service", lambda step, _: realise(stack, step)),
         Phase("configure", "Ansible, then the demonstration accounts", lambda step, log: configure(stack, step, log)),

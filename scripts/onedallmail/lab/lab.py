@@ -81,10 +81,10 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     """
     estate, lab_id, home = read_estate(deployment), paths.lab_id(), _home(stack)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    former = json.loads((home / "lab.json").read_text()) if (home / "lab.json").is_file() else {}
+    former = _facts(stack) if _is_made(stack) else {}
     names = booting_nodes(estate)
     management = allocate_management(names, former.get("management", {}))
-    image = ensure_image(progress, Path(former["image"]) if former else None)
+    image = ensure_image(progress, image_in_use(stack))
     for name in set(nodes.left_over(lab_id)) - set(names):
         progress(f"removing {name}")
         _remove(NodePlace(stack, lab_id, name))
@@ -104,6 +104,11 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     progress("waiting for SSH")
     nodes.wait_for_ssh([NodePlace(stack, lab_id, name) for name in names], home / "ssh_config")
     return load(stack)
+
+
+def image_in_use(stack: str) -> Path | None:
+    """Return the image that the lab's servers were made from, or None while there is no lab."""
+    return Path(_facts(stack)["image"]) if _is_made(stack) else None
 
 
 def load(stack: str) -> Lab:
@@ -155,9 +160,13 @@ def _home(stack: str) -> Path:
     return paths.state_dir(stack) / "lab"
 
 
+def _is_made(stack: str) -> bool:
+    return (_home(stack) / "lab.json").is_file()
+
+
 def _facts(stack: str) -> dict[str, Any]:
     path = _home(stack) / "lab.json"
-    if not path.is_file():
+    if not _is_made(stack):
         msg = f"stack {stack} has no lab yet: run ./scripts/up"
         raise LabError(msg)
     found: dict[str, Any] = json.loads(path.read_text())
