@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onedallmail.cloud import emulator
+from onedallmail.engine import child
 from onedallmail.paths import ROOT
 
 from .phases import PhaseError, Step
@@ -39,7 +40,7 @@ def play(stack: str, playbook: str, step: Step, log: Path, *options: str) -> lis
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), f"ansible/playbooks/{playbook}", *options]
     with log.open("w") as file:
         process = subprocess.Popen(
-            argv,
+            child.command(*argv),
             cwd=ROOT,
             env=ansible_environment(stack),
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from onedallmail.engine import child
 from onedallmail.evidence.bundle import evidence_dir
 from onedallmail.paths import ROOT
 
@@ -22,7 +23,7 @@ def verify(stack: str, step: Step, log: Path) -> str:
     argv = [sys.executable, "-m", "pytest", "-q", "-m", "smoke", "--color=no", "tests/hosts", "tests/mail"]
     argv += ["--evidence", str(evidence_dir(stack) / "results"), "--evidence-stack", stack]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "ONEDALLMAIL_STACK": stack}
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(child.command(*argv), cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     report.write_text(done.stdout + done.stderr)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode != 0:
