@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from onedallmail.bringup.status import sample_message
 from onedallmail.evidence.attachments import Evidence
 from tests.lab import BOB, MAIL, PEER, STACK, WITNESS, eventually
 from tests.mail.clients import arrived, smtp
@@ -62,3 +63,17 @@ def test_an_unknown_message_is_not_invented() -> None:
     found = trace("<never-sent@partner.example>")
     assert found["steps"] == []
     assert "no server has seen" in found["said"]
+
+
+def test_the_line_that_up_offers_sends_a_message(residents: dict[str, str]) -> None:
+    """The first thing a newcomer tries has to work, as it is printed."""
+    line = sample_message(residents[MAIL[0]])
+    done = subprocess.run(
+        [CLI, "lab", "shell", PEER, "--stack", STACK, "--", *line],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "250 2.0.0 Ok: queued" in done.stdout

@@ -24,15 +24,18 @@ def show(stack: str, console: Console) -> None:
     first = accounts[0]["address"] if accounts else f"postmaster@{outputs['domain']}"
     console.print(f"Password   .venv/bin/onedallmail user password {first} --show")
     console.print(
-        "Send mail  .venv/bin/onedallmail lab shell peer -- "
-        f"swaks --server 127.0.0.1 --from bob@partner.example --to {first}",
-        soft_wrap=True,
+        f"Send mail  .venv/bin/onedallmail lab shell peer -- {' '.join(sample_message(first))}", soft_wrap=True
     )
     console.print("Follow it  .venv/bin/onedallmail mail trace MESSAGE-ID")
     if reports:
         console.print(f"Report     {reports[-1]}", soft_wrap=True)
     total = sum(t.duration_s for t in load_times(evidence_dir(stack).parent))
     console.print(f"Took {total:.0f} s in all. End it with ./scripts/down", style="dim")
+
+
+def sample_message(recipient: str) -> list[str]:
+    """Return the command that sends a message from the other organisation's server, to be run on the node `peer`."""
+    return ["swaks", "--server", "127.0.0.1", "--tls", "--from", "bob@partner.example", "--to", recipient]
 
 
 def _servers(outputs: dict[str, Any], running: dict[str, bool]) -> Table:
