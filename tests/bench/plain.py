@@ -50,7 +50,7 @@ def plain_server() -> Iterator[None]:
     try:
         run(["ip", "netns", "add", space])
         run(["ip", "-n", space, "link", "set", "lo", "up"])
-        nodes.start(place, NodeSpec(NODE, NODE, "127.0.0.1", Path(image)))
+        nodes.start(place, NodeSpec(NODE, Path(image)))
         eventually("the plain server has booted", _booted, 60)
         done = exec_in(STACK, NODE, ["sh", "-c", _CONFIGURE])
         assert done.returncode == 0, f"the plain server could not be configured: {done.stderr[-1000:]}"

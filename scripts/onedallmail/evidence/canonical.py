@@ -6,7 +6,6 @@ Canonical means: UTF-8, keys sorted, no spaces, no NaN, and duplicate keys refus
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 _BLOCK_BYTES = 1 << 20
@@ -48,12 +47,3 @@ def decode(data: bytes) -> Any:
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes as 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

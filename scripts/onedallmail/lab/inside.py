@@ -43,15 +43,6 @@ def _enter(descriptor: int) -> None:
         raise LabError(msg)
 
 
-def run(
-    node: str, argv: Sequence[str], *, stdin: str | None = None, timeout_s: float = 120
-) -> "subprocess.CompletedProcess[str]":
-    """Run one of the machine's programs in a node's network namespace; the caller judges its status."""
-    space = naming.namespace(paths.lab_id(), node)
-    command = ["ip", "netns", "exec", space, *argv]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
-
-
 def exec_in(
     stack: str, node: str, argv: Sequence[str], *, stdin: str | None = None, timeout_s: float = 120
 ) -> "subprocess.CompletedProcess[str]":

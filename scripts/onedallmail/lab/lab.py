@@ -69,7 +69,7 @@ class Lab:
     def start(self, name: str) -> None:
         """Boot a node that was stopped or killed, on the image it had, and wait until it lets the operator in."""
         node = self.node(name)
-        nodes.start(node.place, NodeSpec(name, name, node.address, Path(_facts(self.stack)["image"])))
+        nodes.start(node.place, NodeSpec(name, Path(_facts(self.stack)["image"])))
         nodes.wait_for_ssh([node.place], self.ssh_config_path)
 
 
@@ -99,7 +99,7 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     )
     for name in names:
         progress(f"booting {name}")
-        nodes.start(NodePlace(stack, lab_id, name), NodeSpec(name, name, management[name], image))
+        nodes.start(NodePlace(stack, lab_id, name), NodeSpec(name, image))
     _write_ssh(stack, management)
     progress("waiting for SSH")
     nodes.wait_for_ssh([NodePlace(stack, lab_id, name) for name in names], home / "ssh_config")

@@ -48,8 +48,6 @@ class NodeSpec:
     """What a node is before it runs."""
 
     name: str
-    hostname: str
-    management: str
     image: Path
 
 
@@ -246,7 +244,7 @@ def _prepare(upper: Path, place: NodePlace, spec: NodeSpec) -> None:
     """Give the node what must differ from server to server, once."""
     (upper / "etc" / "ssh").mkdir(parents=True, exist_ok=True)
     _once(upper / "etc" / "hostname", f"{spec.name}\n")
-    _once(upper / "etc" / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {spec.hostname} {spec.name}\n")
+    _once(upper / "etc" / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {spec.name}\n")
     _once(upper / "etc" / "resolv.conf", "# Written by the role resolver.\n")
     _once(upper / "etc" / "machine-id", f"{uuid.uuid4().hex}\n")
     if not (upper / "etc" / "ssh" / "ssh_host_ed25519_key").exists():
