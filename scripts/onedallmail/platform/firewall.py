@@ -71,13 +71,13 @@ def _rules(platform: Platform, own: frozenset[Party], region: str, exclude: Serv
         ):
             if near not in own:
                 continue
-            peers = _networks(platform, flow, near, far, region, exclude)
+            peers = _networks(platform, flow, near=near, far=far, region=region, exclude=exclude)
             if peers or far is Party.MANAGEMENT:
                 yield Rule(flow, direction, peers)
 
 
 def _networks(
-    platform: Platform, flow: Flow, near: Party, far: Party, region: str, exclude: Server | None
+    platform: Platform, flow: Flow, *, near: Party, far: Party, region: str, exclude: Server | None
 ) -> tuple[Network, ...]:
     if far is Party.INTERNET:
         dual = platform.options.ipv6 and near in (Party.EDGE, Party.WEB)
