@@ -69,8 +69,7 @@ def _host(platform: Platform, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 SESSION = (
-    "aws ssm start-session --region {region} --target %h "
-    "--document-name AWS-StartSSHSession --parameters portNumber=%p"
+    "aws ssm start-session --region {region} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 )
 """SSH inside a session: no port of a server is open to operators, and IAM decides who may begin one."""
 

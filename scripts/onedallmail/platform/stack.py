@@ -151,7 +151,9 @@ class StackConfig(Strict):
     log_retention_days: LogRetention = 400
     key_administrators: tuple[RoleArn, ...] = ()
     """Who may administer keys without using them; empty: a role that the account's own administrators may assume."""
-    operator_keys: tuple[Annotated[str, Field(pattern=r"^(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/=]+")], ...] = ()
+    operator_keys: tuple[
+        Annotated[str, Field(pattern=r"^(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/=]+")], ...
+    ] = ()
     """SSH public keys with which operators and Ansible log in, through Session Manager only."""
     session_agent: SessionAgent = SessionAgent()
     monthly_budget_usd: Annotated[int, Field(ge=1)] | None = None
