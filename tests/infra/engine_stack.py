@@ -80,5 +80,5 @@ class EngineStack:
 
     def done(self) -> dict[str, str]:
         """Return the operations of the last run by resource name, unchanged ones left out."""
-        told = (e for e in self.events if e.op and e.op != "same" and e.text != "(replaced)")
+        told = (e for e in self.events if e.op and e.op not in {"same", "delete-replaced"})
         return {e.name: str(e.op) for e in told if not e.type.startswith("pulumi:")}

@@ -14,7 +14,7 @@ from .lock import stack_lock
 from .plugins import Plugins, refuse_foreign
 from .program import run_program
 from .project import load_project, load_target
-from .state import State, parse_deployment
+from .state import State, keyed, parse_deployment
 from .values import masked, reveal
 from .workspace import Workspace
 
@@ -25,7 +25,11 @@ def preview(
     """Say what `up` would do; nothing is changed and no lock is needed."""
     work.prepare()
     return _run(
-        work, _target(work, config, secret_config), State(work.deployment, open_crypter), progress, preview=True
+        work,
+        _target(work, config, secret_config),
+        State(work.deployment, open_crypter, durable=False),
+        progress,
+        preview=True,
     )
 
 
@@ -50,7 +54,7 @@ def destroy(
 def outputs(work: Workspace, *, show_secrets: bool) -> dict[str, Any]:
     """Return the stack's outputs; {} before the first up."""
     state = State(work.deployment, open_crypter)
-    stack = next((r for r in state.olds if r["type"] == STACK_TYPE), {})
+    stack = next((r for r in state.all() if r["type"] == STACK_TYPE), {})
     found: dict[str, Any] = (reveal if show_secrets else masked)(stack.get("outputs", {}))
     return found
 
@@ -87,7 +91,7 @@ def import_(work: Workspace, file: Path) -> None:
         crypter = open_crypter(manager.get("salt"))
         state = State(work.deployment, open_crypter)
         state.crypter = crypter
-        state.olds = [crypter.open(r) for r in resources]
+        state.olds = keyed(crypter.open(r) for r in resources)
         state.pending = [crypter.open(p) for p in deployment.get("pending_operations") or []]
         state.save()
 
@@ -115,11 +119,11 @@ def _run(
     try:
         if not everything:
             plugins.warm()
-            run_program(run, project.root, project.program, work.logs / "program.log")
-        if run.root_urn and not run.errors and not preview:
+            run_program(run, work, project.program)
+        if run.root_urn and not run.errors:
             state.record(outputs=[run.root_urn, run.outputs])
         if not run.errors:
-            delete_unwanted(run, everything=everything)
+            delete_unwanted(run)
     finally:
         plugins.close()
         if not preview:

@@ -140,10 +140,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         """Record the outputs of a component; those of the stack wait until the program has ended well."""
         outputs = from_struct(request.outputs)
         resource = self.run.registered[request.urn]
-        resource["outputs"] = outputs
         if resource["type"] == STACK_TYPE:  # the SDK sends them from a program that crashes, too
             self.run.root_urn, self.run.outputs = request.urn, outputs
-        elif not self.run.preview:
+        else:
             self.run.state.record(outputs=[request.urn, outputs])
         return empty_pb2.Empty()
 

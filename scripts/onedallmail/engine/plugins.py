@@ -22,6 +22,9 @@ from .errors import EngineError, ResourceError
 from .values import reveal, to_struct
 
 PACKAGE = "aws"
+BUILTIN = "pulumi"
+"""Package of what the engine answers itself: references to other stacks."""
+
 LAB_MARK = "onedallmail.lab"
 """Build metadata in the version of the lab's provider; a provider without it is not ours and is refused."""
 
@@ -41,8 +44,8 @@ def python_path() -> dict[str, str]:
 
 
 def refuse_foreign(package: str) -> None:
-    """Raise ResourceError for every package but the lab's."""
-    if package != PACKAGE:
+    """Raise ResourceError for every package but the lab's and the engine's own."""
+    if package not in (PACKAGE, BUILTIN):
         msg = (
             f"provider '{package}' is refused: the embedded engine drives the lab's '{PACKAGE}' provider only; "
             f"use a pulumi command for stacks that need '{package}'"
@@ -95,6 +98,10 @@ class Plugins:
         )
         identify(stub)
         return stub
+
+    def lost(self, error: grpc.RpcError) -> bool:
+        """Tell whether a call failed because a provider process is no more, so that its outcome is unknown."""
+        return error.code() == grpc.StatusCode.UNAVAILABLE and any(p.poll() is not None for p in self._processes)
 
     def close(self) -> None:
         """End every process."""

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from . import child
 from .deployment import Deployment
 from .monitor import ORGANIZATION, PARALLEL, serving
 from .plugins import python_path
+from .workspace import Workspace
 
 GRACE_S = 30.0
 """How long the program may go on after the first error (steps that are under way finish)."""
@@ -17,9 +17,9 @@ GRACE_S = 30.0
 POLL_S = 0.05
 
 
-def run_program(run: Deployment, root: Path, program: Path, log: Path, grace_s: float = GRACE_S) -> None:
+def run_program(run: Deployment, work: Workspace, program: Path, grace_s: float = GRACE_S) -> None:
     """Run the program in `program` to its end; failures are recorded in `run`."""
-    target = run.target
+    target, log = run.target, work.logs / "program.log"
     environment = python_path() | {
         "PULUMI_CONFIG": json.dumps(dict(target.config)),
         "PULUMI_CONFIG_SECRET_KEYS": json.dumps(sorted(target.secret_keys)),
@@ -28,10 +28,10 @@ def run_program(run: Deployment, root: Path, program: Path, log: Path, grace_s: 
     environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
     with serving(run) as address, log.open("ab") as output:
         arguments = ["--address", address, "--project", target.project, "--stack", target.stack]
-        arguments += ["--organization", ORGANIZATION, "--root", str(root), "--program", str(program)]
+        arguments += ["--organization", ORGANIZATION, "--root", str(work.root), "--program", str(program)]
         arguments += ["--parallel", str(PARALLEL), *(["--preview"] if run.preview else [])]
         process = subprocess.Popen(
-            child.command(sys.executable, "-u", "-m", "onedallmail.engine.launcher", *arguments),
+            child.command(*work.launcher_command, *arguments),
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -9,12 +9,13 @@ from onedallmail import paths
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A stack of a checkout; tests give other folders and another provider command."""
+    """A stack of a checkout; tests give other folders and other commands that start provider and program."""
 
     stack: str
     root: Path = paths.ROOT
     state_dir: Path | None = None
     provider: tuple[str, ...] = field(default=())
+    launcher: tuple[str, ...] = field(default=())
 
     @property
     def home(self) -> Path:
@@ -36,6 +37,11 @@ class Workspace:
         """Command line of the lab's AWS provider."""
         module = self.provider or (sys.executable, "-u", "-m", "onedallmail.cloud.provider")
         return [*module, "--state", str(self.home)]
+
+    @property
+    def launcher_command(self) -> list[str]:
+        """Command line that runs a program; the settings of the run follow."""
+        return [*(self.launcher or (sys.executable, "-u", "-m", "onedallmail.engine.launcher"))]
 
     def prepare(self) -> None:
         """Create the folders, private to their owner."""

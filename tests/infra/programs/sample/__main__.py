@@ -22,7 +22,12 @@ queue = aws.sqs.Queue(
     ),
 )
 if not config.get_bool("alone"):
-    policy = aws.sqs.QueuePolicy("policy", queue_url=queue.url, policy="{}")
+    policy = aws.sqs.QueuePolicy(
+        "policy",
+        queue_url=queue.url,
+        policy="{}",
+        opts=pulumi.ResourceOptions(protect=config.get_bool("protectPolicy") or False),
+    )
     pulumi.export("policyId", policy.id)
 for name, (type_, properties) in (config.get_object("raw") or {}).items():
     pulumi.CustomResource(type_, name, properties)
