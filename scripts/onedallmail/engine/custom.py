@@ -59,6 +59,7 @@ def apply(step: Step) -> Resource:
     """Check, diff and act on a custom resource; return it as recorded."""
     plan, checked = decide(step)
     step.resource["inputs"] = checked
+    step.run.judge(step.resource)
     if plan.op is Op.SAME:
         return unchanged(step, checked)
     if plan.delete_first:

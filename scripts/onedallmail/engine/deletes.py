@@ -48,8 +48,9 @@ def delete_resource(
                     type=resource["type"],
                 )
             )
-        except grpc.RpcError:
-            run.state.record(end=["deleting", urn])
+        except grpc.RpcError as error:
+            if not run.plugins.lost(error):
+                run.state.record(end=["deleting", urn])
             raise
     run.state.record(**entry)
     replaced = for_replacement or resource.get("delete")
@@ -57,11 +58,15 @@ def delete_resource(
 
 
 def delete_unwanted(run: Deployment) -> None:
-    """Delete every old resource that the run did not keep or supersede (all of them, if no program ran).
+    """Delete every old resource in scope that the run did not keep or supersede (all of them, if no program ran).
 
     Protected ones, and what they need, stay and are named as an error. A failure stops new deletes and is recorded.
     """
-    keys, todo = list(run.state.olds), list(run.state.olds.values())
+    chosen = {k: r for k, r in run.state.olds.items() if run.scope.covers(r["urn"])}
+    keys, todo = list(chosen), list(chosen.values())
+    if refused := needed_outside(run, todo):
+        run.fail("", f"{refused}: add it with --target")
+        return
     waits = _order(todo)
     blocked = {i for i, r in enumerate(todo) if r.get("protect") and not r.get("delete")}
     for index in sorted(blocked):
@@ -85,8 +90,22 @@ def delete_unwanted(run: Deployment) -> None:
                     for waiting in waits.values():
                         waiting.discard(index)
                 else:
-                    text = error.details() if isinstance(error, grpc.RpcError) else str(error)
+                    text = run.plugins.describe(error) if isinstance(error, grpc.RpcError) else str(error)
                     run.fail(todo[index]["urn"], f"can't be deleted: {text}")
+
+
+def needed_outside(run: Deployment, todo: list[Resource]) -> str:
+    """Return why resources can't be deleted while others, out of scope, need them; "" when they can."""
+    if not run.scope.targets:
+        return ""
+    going = {r["urn"] for r in todo if not r.get("delete")} - run.state.news.keys()
+    staying = (r for r in run.state.all() if not run.scope.covers(r["urn"]))
+    reasons = (
+        f"{name_of(urn)} can't be deleted, because {name_of(resource['urn'])} needs it"
+        for resource in staying
+        for urn in sorted(needs(resource) & going)
+    )
+    return next(reasons, "")
 
 
 def _order(todo: list[Resource]) -> dict[int, set[int]]:

@@ -4,39 +4,67 @@ import re
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from .errors import ResourceError
-from .events import Event, Op, Progress, name_of
+from .events import Event, Op, Progress, Violation, name_of
 from .plugins import BUILTIN, Plugins, refuse_foreign
 from .state import Key, Resource, State, key_of, timestamp
 from .values import secret
+from .workspace import Workspace
 
+ORGANIZATION = "organization"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Which stack runs, with which configuration (`secret_keys` name the secret ones)."""
+    """Which stack runs, its program's folder, and its configuration (`secret_keys` name the secret ones)."""
 
     project: str
+    program: Path
     stack: str
     config: Mapping[str, str]
     secret_keys: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The resources that an operation is about: URNs or names, with `*` for any text; none means all."""
+
+    targets: tuple[str, ...] = ()
+
+    def covers(self, urn: str) -> bool:
+        """Tell whether a resource is in scope."""
+        return not self.targets or any(matches(target, urn) for target in self.targets)
+
+    def unmatched(self, urns: Iterable[str]) -> list[str]:
+        """Return the targets that no resource matches."""
+        known = list(urns)
+        return [t for t in self.targets if not any(matches(t, urn) for urn in known)]
+
+
+def matches(target: str, urn: str) -> bool:
+    """Tell whether a target names a resource."""
+    return fnmatchcase(urn if target.startswith("urn:") else name_of(urn), target.replace("[", "[[]"))
 
 
 @dataclass(kw_only=True)
 class Deployment:
     """One run. Methods may be called by many threads; `lock` guards the tables."""
 
+    work: Workspace
     target: Target
     state: State
     plugins: Plugins
     preview: bool
     progress: Progress
+    scope: Scope = field(default_factory=Scope)
     lock: threading.RLock = field(default_factory=threading.RLock)
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -47,12 +75,25 @@ class Deployment:
     """URNs of old resources that a registration of this run is about, or was."""
     gone: set[str] = field(default_factory=set)
     """URNs of old resources that were deleted because one that they need is replaced."""
+    skipped: set[str] = field(default_factory=set)
+    """URNs of new resources that the scope leaves out."""
+    interrupted: bool = False
+    """Somebody asked the run to end: what is under way is finished, the program is not waited for."""
+    judge: Callable[[Resource], None] = lambda _: None
+    """Raises ResourceError when a resource must not be made (see policy.py)."""
+    violations: list[Violation] = field(default_factory=list)
+    not_asked: set[str] = field(default_factory=set)
+    """Functions and references that were answered without the account (offline only)."""
 
     def __post_init__(self) -> None:
-        """Index what was there before."""
-        self.old = {r["urn"]: r for r in self.state.olds.values() if not r.get("delete")}
+        """Know no provider yet."""
         self._clients: dict[str, Any] = {}
         self._defaults: dict[tuple[str, str], str] = {}
+        self.index()
+
+    def index(self) -> None:
+        """Learn what was there before (again, after a refresh)."""
+        self.old = {r["urn"]: r for r in self.state.olds.values() if not r.get("delete")}
 
     # -- reports
     def done(self, op: Op, urn: str, text: str = "") -> None:
@@ -68,6 +109,11 @@ class Deployment:
         with self.lock:
             self.errors.append(f"{name_of(urn)}: {message}" if urn else message)
             self.progress(Event(urn=urn, text=message, severity="error"))
+
+    def interrupt(self) -> None:
+        """End the run early: no step is begun any more."""
+        self.interrupted = True
+        self.fail("", "interrupted: steps under way are finished, nothing new is begun (once more to end at once)")
 
     def say(self, severity: str, message: str, urn: str = "") -> None:
         """Report a message."""

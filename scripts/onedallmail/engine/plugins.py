@@ -33,6 +33,7 @@ CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 ]
+LOST_S = 1.0
 META_INPUTS = ("version", "pluginDownloadURL", "__internal")
 
 
@@ -101,7 +102,16 @@ class Plugins:
 
     def lost(self, error: grpc.RpcError) -> bool:
         """Tell whether a call failed because a provider process is no more, so that its outcome is unknown."""
-        return error.code() == grpc.StatusCode.UNAVAILABLE and any(p.poll() is not None for p in self._processes)
+        return error.code() == grpc.StatusCode.UNAVAILABLE and any(ended(p) for p in self._processes)
+
+    def describe(self, error: grpc.RpcError) -> str:
+        """Return what a failed call means to people."""
+        if self.lost(error):
+            return (
+                f"the lab's AWS provider died while it worked on this (its log: {self._log}): whether it was done is "
+                "unknown, so the operation stays listed as pending"
+            )
+        return f"{error.code().name}: {error.details()}"
 
     def close(self) -> None:
         """End every process."""
@@ -111,6 +121,15 @@ class Plugins:
             process.wait()
             if process.stdout:
                 process.stdout.close()
+
+
+def ended(process: "subprocess.Popen[str]") -> bool:
+    """Tell whether a process whose connection broke has ended (it may take a moment to)."""
+    try:
+        process.wait(LOST_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def identify(stub: Any) -> None:

@@ -36,6 +36,9 @@ def make_way(run: Deployment, root: Resource) -> None:
                 "remove `protect` and run `up` first, or remove delete_before_replace"
             )
             raise ResourceError(msg)
+        if outside := [name_of(r["urn"]) for r in going if not run.scope.covers(r["urn"])]:
+            msg = f"to replace it, {', '.join(outside)} must be replaced too, which --target leaves out: add it"
+            raise ResourceError(msg)
         run.gone |= {r["urn"] for r in going}
     for resource in reversed(going):
         delete_resource(run, key_of(resource), resource, for_replacement=True)

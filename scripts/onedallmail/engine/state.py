@@ -124,8 +124,12 @@ class State:
             self.news[put["urn"]] = put
         if (outs := entry.get("outputs")) and outs[0] in self.news:
             self.news[outs[0]] = {**self.news[outs[0]], "outputs": outs[1]}
-        if change := entry.get("replace"):
-            self.olds = {k: change if k == key_of(change) else r for k, r in self.olds.items()}
+        for key, resource in entry.get("replace", ()):
+            self.olds[tuple(key)] = resource
+        if urn := entry.get("settled"):
+            self.pending = [p for p in self.pending if p["resource"]["urn"] != urn]
+        if made := entry.get("adopt"):
+            self.olds = keyed([*self.olds.values(), made])
         self._renamed |= entry.get("renamed", {})
 
     def _mark(self, key: Key, mark: str) -> None:
@@ -139,8 +143,8 @@ class State:
         """Append one entry durably, then apply it.
 
         Entries: `begin` and `end` of a pending operation; `put` what this run leaves; `drop`, `delete` and
-        `pendingReplacement`: keys of old resources that go or are marked so; `outputs` of a URN; `replace` an old
-        resource by what a refresh found; `renamed` URNs.
+        `pendingReplacement`: keys of old resources that go or are marked so; `outputs` of a URN; `renamed` URNs; of a
+        refresh: `replace` old resources by others, by key, `adopt` one more, `settled` a pending create.
         """
         with self._lock:
             if self._durable:

@@ -4,10 +4,10 @@ from typing import Any
 
 from pulumi.runtime.proto import provider_pb2 as proto
 
-from . import custom
-from .deployment import PROVIDER_PREFIX, Deployment
+from . import custom, references
+from .deployment import PROVIDER_PREFIX, Deployment, needs
 from .errors import ResourceError
-from .events import Op
+from .events import Op, name_of
 from .plugins import BUILTIN
 from .state import Resource, key_of, timestamp
 from .values import from_struct, reveal, to_struct
@@ -42,6 +42,9 @@ def register(run: Deployment, request: Any, urn: str) -> Resource:
         return register_provider(run, request, resource, old)
     if not request.custom:
         return register_component(run, resource, old)
+    if not run.scope.covers(urn):
+        return leave(run, resource, old)
+    refuse_skipped(run, resource)
     provider, resource["provider"] = run.provider(request.provider, request.type, request.version)
     return custom.apply(
         custom.Step(run=run, request=request, urn=urn, old=old, provider=provider, inputs=inputs, resource=resource)
@@ -98,30 +101,42 @@ def register_component(run: Deployment, resource: Resource, old: Resource | None
         del resource["inputs"]
     if old:
         resource["outputs"] = old.get("outputs", {})
+    run.judge(resource)
     run.commit(resource, old)
     run.done(Op.SAME if old else Op.CREATE, resource["urn"])
     return {**resource, "outputs": inputs}
+
+
+def leave(run: Deployment, resource: Resource, old: Resource | None) -> Resource:
+    """Keep a resource that is out of scope as it is, and skip a new one."""
+    if old is None:
+        with run.lock:
+            run.skipped.add(resource["urn"])
+        return {**resource, "skipped": True}
+    kept = {**old, "urn": resource["urn"]}
+    run.commit(kept, old)
+    run.done(Op.SAME, resource["urn"])
+    return kept
+
+
+def refuse_skipped(run: Deployment, resource: Resource) -> None:
+    """Raise ResourceError when a resource needs a new one that is out of scope."""
+    if missing := sorted(name_of(urn) for urn in needs(resource) & run.skipped):
+        msg = f"it needs {', '.join(missing)}, which --target leaves out: add --target {' --target '.join(missing)}"
+        raise ResourceError(msg)
 
 
 def read(run: Deployment, request: Any, urn: str) -> Resource:
     """Read a resource that exists outside the stack (`Resource.get`)."""
     old = run.claim(urn)
     provider, ref = run.provider(request.provider, request.type, request.version)
-    answer = provider.Read(
-        proto.ReadRequest(
-            id=request.id,
-            urn=urn,
-            name=request.name,
-            type=request.type,
-            properties=to_struct(reveal(from_struct(request.properties))),
-        )
-    )
-    if not answer.id:
-        msg = f"{request.type} '{request.id}' does not exist: nothing in this stack or the lab has that id"
-        raise ResourceError(msg)
     now = timestamp()
-    resource: Resource = {"urn": urn, "custom": True, "id": answer.id, "type": request.type, "external": True}
-    resource |= {"inputs": from_struct(answer.inputs), "outputs": from_struct(answer.properties), "provider": ref}
+    resource: Resource = {"urn": urn, "custom": True, "id": request.id, "type": request.type, "external": True}
+    resource["provider"] = ref
+    if request.type == references.TYPE:
+        resource |= {"inputs": {"name": request.id}, "outputs": refer(run, request.id)}
+    else:
+        resource |= read_existing(provider, request, urn)
     resource |= {"dependencies": sorted(request.dependencies), "created": now, "modified": now}
     if request.parent:
         resource["parent"] = request.parent
@@ -129,3 +144,24 @@ def read(run: Deployment, request: Any, urn: str) -> Resource:
     run.commit(resource, old, doom=owned_before)
     run.done(Op.READ, urn)
     return resource
+
+
+def read_existing(provider: Any, request: Any, urn: str) -> dict[str, Any]:
+    """Return inputs and outputs of an existing resource from its provider."""
+    properties = to_struct(reveal(from_struct(request.properties)))
+    answer = provider.Read(
+        proto.ReadRequest(id=request.id, urn=urn, name=request.name, type=request.type, properties=properties)
+    )
+    if not answer.id:
+        msg = f"{request.type} '{request.id}' does not exist: nothing in this stack or the lab has that id"
+        raise ResourceError(msg)
+    return {"inputs": from_struct(answer.inputs), "outputs": from_struct(answer.properties)}
+
+
+def refer(run: Deployment, name: str) -> dict[str, Any]:
+    """Return the properties of a reference to another stack."""
+    other = references.resolve(run.work, run.target.project, name, may_be_missing=run.work.offline and run.preview)
+    if not other.resolved:
+        with run.lock:
+            run.not_asked.add(f"the outputs of the stack '{name}', which has no state here: they count as unknown")
+    return other.properties

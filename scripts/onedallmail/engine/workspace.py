@@ -1,7 +1,7 @@
 """Where one stack's program, state and logs are, and how its provider is started."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onedallmail import paths
@@ -17,10 +17,20 @@ class Workspace:
     provider: tuple[str, ...] = field(default=())
     launcher: tuple[str, ...] = field(default=())
 
+    offline: bool = False
+    """Whether the stack is tried out with the lab's provider instead of its account: its state lies elsewhere."""
+
     @property
     def home(self) -> Path:
         """Folder of all state of the stack."""
-        return self.state_dir or paths.state_dir(self.stack)
+        return self.state_dir or paths.state_dir(self._folder(self.stack))
+
+    def sibling(self, stack: str) -> "Workspace":
+        """Return another stack of the same checkout, whose state is beside this one's (offline beside offline)."""
+        return replace(self, stack=stack, state_dir=self.home.with_name(self._folder(stack)))
+
+    def _folder(self, stack: str) -> str:
+        return f"{stack}-offline" if self.offline else stack
 
     @property
     def deployment(self) -> Path:
