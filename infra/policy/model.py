@@ -59,7 +59,7 @@ class Resource:
     @cached_property
     def identities(self) -> frozenset[str]:
         """Every text by which another resource may name this one; what is unknown is left out."""
-        names = ("id", "arn", "bucket", "name", "keyId", "zoneId", "vaultName", "url", "analyzerName")
+        names = ("id", "arn", "bucket", "name", "keyId", "zoneId", "vaultName", "url", "defaultNetworkAclId")
         known = (self.props.known(name) for name in names)
         return frozenset(v for v in (self.id, *known) if isinstance(v, str) and v)
 
@@ -90,10 +90,11 @@ class Stack:
         """
         found, open_names = [], []
         for candidate in self.of(*types):
-            if subject.urn and subject.urn in candidate.refers.get(by, ()):
+            referred = candidate.refers.get(by.partition(".")[0], frozenset())
+            if subject.urn and subject.urn in referred:
                 found.append(candidate)
             elif candidate.props.is_unknown(by):
-                if not candidate.refers.get(by):
+                if not referred:
                     open_names.append(candidate.name)
             elif any(text in subject.identities for text in candidate.props.texts(by)):
                 found.append(candidate)
