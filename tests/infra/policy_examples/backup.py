@@ -1,5 +1,7 @@
 """Examples for rules/backup.py."""
 
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import backup as rules
 
@@ -11,7 +13,7 @@ COPY = {"destinationVaultArn": ELSEWHERE, "lifecycle": {"deleteAfter": 90}}
 RULE = {"ruleName": "daily", "targetVaultName": "mail", "lifecycle": {"deleteAfter": 35}, "copyActions": [COPY]}
 
 
-def plan(**changes: object) -> Resource:
+def plan(**changes: Any) -> Resource:
     """Return a plan with one rule."""
     return make(rules.PLAN, {"rules": [{**RULE, **changes}]})
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import replace
+from typing import Any
 
 from infra.policy.model import Resource
 from infra.policy.rules import compute as rules
@@ -31,12 +32,12 @@ BALANCED = replace(PLAN, options={"balancers": True})
 SESSION = {"kmsKeyId": KEY, "cloudWatchLogGroupName": "sessions", "cloudWatchEncryptionEnabled": True}
 
 
-def server(**changes: object) -> Resource:
+def server(**changes: Any) -> Resource:
     """Return an instance."""
     return make(rules.INSTANCE, SERVER, **changes)
 
 
-def template(**changes: object) -> Resource:
+def template(**changes: Any) -> Resource:
     """Return a launch template."""
     return make(rules.TEMPLATE, TEMPLATE, **changes)
 

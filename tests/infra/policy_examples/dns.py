@@ -1,5 +1,7 @@
 """Examples for rules/dns.py."""
 
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import dns as rules
 
@@ -9,14 +11,14 @@ DMARC = "v=DMARC1; p=reject; adkim=s; aspf=s; rua=mailto:postmaster@acme.example
 DKIM = 'v=DKIM1; k=rsa; p=MIIBIjAN" "BgkqhkiG'
 
 
-def record(name: str, kind: str, *values: str, **changes: object) -> Resource:
+def record(name: str, kind: str, *values: str, **changes: Any) -> Resource:
     """Return a record."""
     return make(
         rules.RECORD, {"zoneId": "z", "name": name, "type": kind, "records": list(values)}, region=None, **changes
     )
 
 
-def zone(**changes: object) -> Resource:
+def zone(**changes: Any) -> Resource:
     """Return a zone."""
     return make(rules.ZONE, {"name": "acme.example"}, region=None, **changes)
 

@@ -1,5 +1,7 @@
 """Examples for rules/edge.py."""
 
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import edge as rules
 
@@ -30,17 +32,17 @@ COUNTED = {**MANAGED[0], "overrideAction": {"count": {}}}
 REDACTED = [{"singleHeader": {"name": "authorization"}}, {"singleHeader": {"name": "cookie"}}]
 
 
-def balancer(**changes: object) -> Resource:
+def balancer(**changes: Any) -> Resource:
     """Return an application balancer."""
     return make(rules.BALANCER[0], BALANCER, **changes)
 
 
-def listener(**changes: object) -> Resource:
+def listener(**changes: Any) -> Resource:
     """Return an HTTPS listener."""
     return make(rules.LISTENER[0], LISTENER, **changes)
 
 
-def targets(**changes: object) -> Resource:
+def targets(**changes: Any) -> Resource:
     """Return the targets of a mail port."""
     return make(rules.TARGETS[0], TARGETS, **changes)
 

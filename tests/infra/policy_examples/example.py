@@ -33,7 +33,7 @@ class Example:
     bad: Sequence[Stack]
 
 
-def example(rule: str, *, good: Resource | Stack | Sequence[Stack], bad: Resource | Sequence[Any]) -> Example:
+def example(rule: str, *, good: Resource | Sequence[Any], bad: Resource | Sequence[Any]) -> Example:
     """Return an example; a resource alone is a stack of one, a list of resources are as many stacks."""
     return Example(rule, _stacks(good), _stacks(bad))
 

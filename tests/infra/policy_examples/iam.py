@@ -10,16 +10,16 @@ from .example import ACCOUNT_ROOT, allow, example, make, policy
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 READ_SECRET = allow("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-central-1:1:secret:dkim-*")
-PASS = "arn:aws:iam::123456789012:role/backup"
+BACKUP_ROLE = "arn:aws:iam::123456789012:role/backup"
 TO_BACKUP = {"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}}
 OURS = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 BY_ARN = {"ArnLike": {"aws:SourceArn": "arn:aws:cloudtrail:*:123456789012:trail/*"}}
 
 
-def may(*found: Mapping[str, Any], token: str = ROLE_POLICY) -> Resource:
+def may(*found: Mapping[str, Any], kind: str = ROLE_POLICY) -> Resource:
     """Return a role's policy."""
-    own = {"role": "mail"} if token == ROLE_POLICY else {}
-    return make(token, {**own, "policy": policy(*found)}, region=None)
+    own = {"role": "mail"} if kind == ROLE_POLICY else {}
+    return make(kind, {**own, "policy": policy(*found)}, region=None)
 
 
 def role(principal: Any, condition: Mapping[str, Any] | None = None, **changes: Any) -> Resource:
@@ -40,7 +40,7 @@ EXAMPLES = (
     example(
         "policy-no-administration",
         good=may(READ_SECRET),
-        bad=[may(allow("*", "*")), may(allow(["s3:Get*", "*:*"])), may(allow("*"), token="aws:iam/policy:Policy")],
+        bad=[may(allow("*", "*")), may(allow(["s3:Get*", "*:*"])), may(allow("*"), kind="aws:iam/policy:Policy")],
     ),
     example(
         "policy-no-service-wildcard",
@@ -72,11 +72,11 @@ EXAMPLES = (
     ),
     example(
         "policy-pass-role-bound",
-        good=[may(READ_SECRET), may(allow("iam:PassRole", PASS, Condition=TO_BACKUP))],
+        good=[may(READ_SECRET), may(allow("iam:PassRole", BACKUP_ROLE, Condition=TO_BACKUP))],
         bad=[
-            may(allow("iam:PassRole", PASS)),
+            may(allow("iam:PassRole", BACKUP_ROLE)),
             may(allow("iam:PassRole", "*", Condition=TO_BACKUP)),
-            may(allow("iam:Pass*", PASS)),
+            may(allow("iam:Pass*", BACKUP_ROLE)),
         ],
     ),
     example(

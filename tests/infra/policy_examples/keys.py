@@ -1,5 +1,8 @@
 """Examples for rules/keys.py."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import keys as rules
 
@@ -15,17 +18,17 @@ EVERYBODY = allow("kms:Decrypt", "*", Principal="*")
 ROTATING = {"enableKeyRotation": True, "deletionWindowInDays": 30}
 
 
-def key(*found: object, **changes: object) -> Resource:
+def key(*found: Mapping[str, Any], **changes: Any) -> Resource:
     """Return a key with the statements that were found in its policy."""
-    return make(rules.KEY, {**ROTATING, "policy": policy(*found) if found else None}, **changes)  # type: ignore[arg-type]
+    return make(rules.KEY, {**ROTATING, "policy": policy(*found) if found else None}, **changes)
 
 
-def secret(**changes: object) -> Resource:
+def secret(**changes: Any) -> Resource:
     """Return a secret."""
     return make(rules.SECRET, {"kmsKeyId": KEY}, **changes)
 
 
-def certificate(**changes: object) -> Resource:
+def certificate(**changes: Any) -> Resource:
     """Return a certificate."""
     return make(rules.CERTIFICATE, {"domainName": "acme.example", "validationMethod": "DNS"}, **changes)
 

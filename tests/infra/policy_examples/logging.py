@@ -1,5 +1,7 @@
 """Examples for rules/logging.py."""
 
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import logging as rules
 
@@ -22,7 +24,7 @@ GROUP = {"kmsKeyId": KEY, "retentionInDays": 400}
 ALARM = {"comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1, "alarmActions": ["arn:aws:sns:t"]}
 
 
-def trail(**changes: object) -> Resource:
+def trail(**changes: Any) -> Resource:
     """Return a trail."""
     return make(rules.TRAIL, TRAIL, **changes)
 

@@ -1,5 +1,7 @@
 """Examples for rules/storage.py."""
 
+from typing import Any
+
 from infra.policy.model import Resource
 from infra.policy.rules import storage as rules
 
@@ -29,7 +31,7 @@ def lock(**retention: object) -> Resource:
     return make(rules.OBJECT_LOCK, {"bucket": "b", "rule": {"defaultRetention": retention}})
 
 
-def replication(**changes: object) -> Resource:
+def replication(**changes: Any) -> Resource:
     """Return a replication with one rule."""
     return make(rules.REPLICATION, {"bucket": "b", "role": "r", "rules": [{**REPLICATED, **changes}]})
 
