@@ -35,7 +35,7 @@ class MailVpc(pulumi.ComponentResource):
         )
         self.vpc_id, self.cidr = vpc.id, str(region.cidr)
         self._close_default_group()
-        plan = used_subnets(region)
+        plan = used_subnets(region, context.platform.options)
         self.subnet_ids = {(s.tier, s.zone): self._subnet(s) for s in plan}
         tiers = [tier for tier in Tier if any(s.tier is tier for s in plan)]
         self.route_table_ids = {tier: self._route_table(tier) for tier in tiers}
@@ -98,7 +98,7 @@ class MailVpc(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._child,
         )
-        if Tier.CORE not in self.route_table_ids:
+        if Tier.DATA not in self.route_table_ids:
             return
         zone = next(z for tier, z in self.subnet_ids if tier is Tier.EDGE)
         address = aws.ec2.Eip(
@@ -118,9 +118,9 @@ class MailVpc(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway]),
         )
         aws.ec2.Route(
-            f"{self._name}-core-nat",
+            f"{self._name}-data-nat",
             region=region,
-            route_table_id=self.route_table_ids[Tier.CORE],
+            route_table_id=self.route_table_ids[Tier.DATA],
             destination_cidr_block=str(ANYWHERE),
             nat_gateway_id=nat.id,
             opts=self._child,

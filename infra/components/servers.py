@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from onedallmail.platform.addresses import TIER_OF_ROLE
+from onedallmail.platform.addresses import tier_of
 from onedallmail.platform.naming import DataClass
 from onedallmail.platform.roles import ServerRole
 from onedallmail.platform.servers import Server
@@ -115,7 +115,7 @@ class RegionServers(pulumi.ComponentResource):
             region=server.region,
             ami=self._image.id,
             instance_type=config.instance_type,
-            subnet_id=self._network.subnet_ids[TIER_OF_ROLE[server.role], server.zone[-1]],
+            subnet_id=self._network.subnet_ids[tier_of(server.role, config.options), server.zone[-1]],
             private_ip=str(server.private_ip),
             vpc_security_group_ids=[self._groups[server.role].group_id],
             iam_instance_profile=self._profiles[server.role].profile_name,

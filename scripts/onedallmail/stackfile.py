@@ -5,12 +5,13 @@ from pathlib import Path
 import yaml
 
 from onedallmail.paths import ROOT
+from onedallmail.platform.accounts import AnyConfig, parse_any
 from onedallmail.platform.model import Platform, build_platform
-from onedallmail.platform.stack import PROJECT, StackConfig, StackError, parse_stack
+from onedallmail.platform.stack import PROJECT, StackConfig, StackError
 
 
-def load_stack(stack: str, root: Path = ROOT) -> StackConfig:
-    """Read and check `Pulumi.<stack>.yaml` below `root`.
+def load_any(stack: str, root: Path = ROOT) -> AnyConfig:
+    """Read and check `Pulumi.<stack>.yaml` below `root`, whatever its kind.
 
     Raises:
         StackError: there is no such file, it is no YAML, or a field is wrong.
@@ -26,7 +27,20 @@ def load_stack(stack: str, root: Path = ROOT) -> StackConfig:
         msg = f"{path.name} is no YAML: {error}"
         raise StackError(msg) from error
     prefix = f"{PROJECT}:"
-    return parse_stack(stack, {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)})
+    return parse_any(stack, {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)})
+
+
+def load_stack(stack: str, root: Path = ROOT) -> StackConfig:
+    """Read and check the stack file of a platform.
+
+    Raises:
+        StackError: as `load_any`, and for a stack of another kind.
+    """
+    config = load_any(stack, root)
+    if not isinstance(config, StackConfig):
+        msg = f"stack '{stack}' is of the kind '{config.kind}', which has no mail servers: name a platform stack"
+        raise StackError(msg)
+    return config
 
 
 def load_platform(stack: str, root: Path = ROOT) -> Platform:

@@ -4,13 +4,16 @@ from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from onedallmail.platform.regions import AWS_REGIONS
+from onedallmail.platform.stack import LAB_CANNOT
 
 SMALL: dict[str, Any] = {
     "target": "lab",
     "owner": "platform-team",
     "domains": ["acme.example"],
+    "options": {**{to_camel(name): False for name in LAB_CANNOT}, "accelerator": False},
     "regions": [
         {"name": "eu-central-1", "cidr": "10.10.0.0/16", "servers": [{"name": "a1"}, {"name": "a2", "zone": "b"}]},
         {"name": "eu-west-1", "cidr": "10.20.0.0/16", "servers": [{"name": "b1"}, {"name": "b2", "zone": "b"}]},
@@ -26,9 +29,9 @@ def small() -> dict[str, Any]:
 
 @st.composite
 def stacks(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the settings of a valid stack: 2 to 8 mail regions, 1 to 12 mail servers in each, one witness region."""
+    """Draw the settings of a valid stack: 2 to 12 mail regions, 1 to 12 mail servers in each, one witness region."""
     names = draw(st.permutations(sorted(AWS_REGIONS)))
-    count = draw(st.integers(2, 8))
+    count = draw(st.integers(2, 12))
     prefix = draw(st.integers(16, 21))
     regions: list[dict[str, Any]] = []
     for index in range(count):
@@ -39,4 +42,14 @@ def stacks(draw: st.DrawFn) -> dict[str, Any]:
         regions.append({"name": names[index], "cidr": f"10.{index}.0.0/{prefix}", "servers": servers})
     witness = {"name": "w1", "role": "witness", "zone": draw(st.sampled_from("abc"))}
     regions.append({"name": names[count], "cidr": f"10.{count}.0.0/{prefix}", "servers": [witness]})
-    return {"target": "aws", "owner": "platform-team", "domains": ["example.com"], "regions": regions}
+    options = draw(
+        st.fixed_dictionaries({name: st.booleans() for name in ("inspection", "balancers", "web", "endpoints")})
+    )
+    options |= {"accelerator": options["balancers"], "cloudHsm": draw(st.booleans())}
+    return {
+        "target": "aws",
+        "owner": "platform-team",
+        "domains": ["example.com"],
+        "options": options,
+        "regions": regions,
+    }

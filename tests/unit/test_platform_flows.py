@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 
 from onedallmail.platform.firewall import ANYWHERE, Direction, Rule, host_rules, security_group_rules
-from onedallmail.platform.flows import FLOWS, Identity, Party, Protocol
+from onedallmail.platform.flows import Identity, Party, Protocol, flows_of
 from onedallmail.platform.model import Platform, build_platform
+from onedallmail.platform.options import Options
 from onedallmail.platform.ports import Port
 from onedallmail.platform.roles import ServerRole
 from onedallmail.platform.servers import Server
 from onedallmail.platform.stack import parse_stack
 
 from .stacks import small, stacks
+
+FLOWS = flows_of(Options())
 
 
 def lab() -> Platform:

@@ -36,7 +36,7 @@ def test_a_second_domain_uses_the_servers_of_the_first_and_has_no_host_records()
 
 def test_senders_are_authenticated_and_unaligned_mail_is_to_be_rejected() -> None:
     found = records()
-    assert found["acme.example", "TXT"].values == ("v=spf1 mx -all",)
+    assert found["acme.example", "TXT"].values == ("v=spf1 a:egress.acme.example -all",)
     assert "p=reject" in found["_dmarc.acme.example", "TXT"].values[0]
     assert KEY in found["odm1._domainkey.acme.example", "TXT"].values[0]
 

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from .addresses import server_addresses
-from .flows import FLOWS, Flow, Party
+from .addresses import ZONES, Tier, region_subnets, server_addresses
+from .flows import Flow, Party, flows_of
+from .options import Options
 from .roles import ServerRole
 from .servers import Server
 from .stack import StackConfig
 from .tls import TLS_PROFILE, TlsProfile
+
+HSM_ZONES = ZONES[:2]
+"""Zones of the first region with an HSM each (AWS CloudHSM: at least two for durability of keys)."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,28 @@ class Platform:
 
     config: StackConfig
     servers: tuple[Server, ...]
-    flows: tuple[Flow, ...] = FLOWS
+    flows: tuple[Flow, ...]
     tls: TlsProfile = TLS_PROFILE
 
     @property
     def stack(self) -> str:
         """The stack's name."""
         return self.config.stack
+
+    @property
+    def options(self) -> Options:
+        """What the stack has and leaves out."""
+        return self.config.options
+
+    @property
+    def home(self) -> str:
+        """The first region: global resources and the HSM are managed from it."""
+        return self.config.regions[0].name
+
+    @property
+    def archive(self) -> str:
+        """The region that keeps evidence, log archive and backup copies: the first one with a witness."""
+        return next(s.region for s in self.servers if s.role is ServerRole.WITNESS)
 
     @property
     def domain(self) -> str:
@@ -58,7 +77,7 @@ class Platform:
         raise KeyError(msg)
 
     def members(self, party: Party) -> tuple[Server, ...]:
-        """Return the servers that a party of the intent graph stands for (none for outside parties)."""
+        """Return the servers that a party of the intent graph stands for (none for parties that are no servers)."""
         match party:
             case Party.MAIL | Party.WITNESS:
                 return tuple(s for s in self.servers if s.role.value == party.value)
@@ -66,8 +85,18 @@ class Platform:
                 return tuple(s for s in self.servers if s.voter)
             case Party.PLATFORM:
                 return self.servers
-            case Party.INTERNET | Party.MANAGEMENT:
+            case _:
                 return ()
+
+    def networks(self, party: Party, region: str) -> tuple[IPv4Network, ...]:
+        """Return the subnets of a party that is no server, as a server or load balancer of `region` meets it."""
+        tier = {Party.EDGE: Tier.EDGE, Party.WEB: Tier.EDGE, Party.ENDPOINT: Tier.ENDPOINT, Party.HSM: Tier.ENDPOINT}
+        if party not in tier:
+            return ()
+        where = self.home if party is Party.HSM else region
+        zones = HSM_ZONES if party is Party.HSM else ZONES
+        plan = region_subnets(next(r for r in self.config.regions if r.name == where))
+        return tuple(plan[tier[party], zone].cidr for zone in zones)
 
 
 def build_platform(config: StackConfig) -> Platform:
@@ -85,10 +114,10 @@ def build_platform(config: StackConfig) -> Platform:
             region=region.name,
             zone=f"{region.name}{server.zone}",
             private_ip=addresses[server.name],
-            public=server.role is ServerRole.MAIL,
+            public=server.role is ServerRole.MAIL and not config.options.balancers,
             voter=server.voter,
         )
         for region in config.regions
         for server in region.servers
     )
-    return Platform(config=config, servers=servers)
+    return Platform(config=config, servers=servers, flows=flows_of(config.options))

@@ -18,6 +18,9 @@ class Port(IntEnum):
     SUBMISSIONS = 465
     SUBMISSION = 587
     IMAPS = 993
+    HSM = 2223
+    HSM_SYNC = 2224
+    HSM_STATUS = 2225
     ETCD_CLIENT = 2379
     ETCD_PEER = 2380
     SIEVE = 4190

@@ -10,17 +10,10 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from .options import AccountId, Country, Email, LogRetention, Options, References, RoleArn, Strict
 from .regions import AWS_REGIONS
 from .roles import ServerRole
 
@@ -29,6 +22,12 @@ PROJECT = "onedallmail"
 
 MIN_PREFIX, MAX_PREFIX = 16, 21
 """VPC sizes in bits: AWS allows no VPC above /16; below /21 the sixteen subnets have no room to grow."""
+
+NOT_MODELLED = ("dkimPublicKeys", "dkimPrivateKeys")
+"""Configuration of the program that is no decision of the operator's."""
+
+ACCOUNT_DIGITS = 12
+"""Decimal text of this length is an account id, not a number."""
 
 VOTERS = (3, 5, 7)
 MIN_VOTER_REGIONS = 3
@@ -61,11 +60,7 @@ def _domain(value: str) -> str:
 Domain = Annotated[str, AfterValidator(_domain)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class ServerConfig(_Model):
+class ServerConfig(Strict):
     """One server: its short name is also the host name below the first domain."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,14}$")]
@@ -75,7 +70,7 @@ class ServerConfig(_Model):
     voter: bool = True
 
 
-class RegionConfig(_Model):
+class RegionConfig(Strict):
     """One AWS region with its network and its servers."""
 
     name: str
@@ -115,10 +110,11 @@ class RegionConfig(_Model):
         return value
 
 
-class StackConfig(_Model):
+class StackConfig(Strict):
     """A whole stack, as `Pulumi.<stack>.yaml` states it below the key prefix `onedallmail:`."""
 
     stack: str
+    kind: Literal["platform"] = "platform"
     target: Literal["lab", "aws"]
     owner: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
     domains: tuple[Domain, ...] = Field(min_length=1)
@@ -127,11 +123,35 @@ class StackConfig(_Model):
     instance_type: str = "m7i.large"
     volume_size_gb: Annotated[int, Field(ge=20, le=16384)] = 100
     evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
-    certificate_issuers: tuple[str, ...] = ("letsencrypt.org",)
+    certificate_issuers: tuple[str, ...] = ("letsencrypt.org", "amazon.com")
+    options: Options = Options()
+    references: References = References()
+    inspection_network: IPv4Network = IPv4Network("10.255.0.0/16")
+    """Holds the inspection network of each region, a /24 each."""
+    blocked_countries: tuple[Country, ...] = ()
+    """Countries from which the web side is refused (ISO 3166-1)."""
+    egress_domains: tuple[Domain, ...] = ()
+    """Names, with all below them, that servers may call over HTTPS besides those that the platform needs."""
+    alert_emails: tuple[Email, ...] = ()
+    log_retention_days: LogRetention = 400
+    key_administrators: tuple[RoleArn, ...] = ()
+    """Who may administer keys without using them; empty: a role that the account's own administrators may assume."""
+    monthly_budget_usd: Annotated[int, Field(ge=1)] | None = None
+    organization_id: Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")] | None = None
+    account_id: AccountId | None = None
+    """The account that the stack is for: a run in any other is refused."""
+
+    @field_validator("inspection_network")
+    @classmethod
+    def _inspection_size(cls, value: IPv4Network) -> IPv4Network:
+        if value.prefixlen != MIN_PREFIX or not value.is_private:
+            msg = f"network {value} must be a private /{MIN_PREFIX}, such as 10.255.0.0/16"
+            raise ValueError(msg)
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        problems = [*_duplicates(self), *_overlaps(self), *_voters(self), *_mail_regions(self)]
+        problems = [*_duplicates(self), *_overlaps(self), *_voters(self), *_mail_regions(self), *_lab(self)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -157,12 +177,27 @@ def _duplicates(stack: StackConfig) -> list[str]:
 
 
 def _overlaps(stack: StackConfig) -> list[str]:
-    return [
+    found = [
         f"networks {one.cidr} ({one.name}) and {two.cidr} ({two.name}) overlap: give each region its own"
         for i, one in enumerate(stack.regions)
         for two in stack.regions[i + 1 :]
         if one.cidr.overlaps(two.cidr)
     ]
+    inspected = stack.inspection_network
+    return found + [
+        f"network {r.cidr} ({r.name}) overlaps inspectionNetwork {inspected}: give one of them another range"
+        for r in stack.regions
+        if stack.options.inspection and r.cidr.overlaps(inspected)
+    ]
+
+
+LAB_CANNOT = ("inspection", "balancers", "web", "endpoints", "ipv6", "cloud_hsm", "health_checks")
+"""Options that decide where packets go, or need a service, that the lab's network does not realise."""
+
+
+def _lab(stack: StackConfig) -> list[str]:
+    wanted = [to_camel(name) for name in LAB_CANNOT if stack.target == "lab" and getattr(stack.options, name)]
+    return [f"options {', '.join(wanted)}: the lab does not realise them, turn them off"] if wanted else []
 
 
 def _voters(stack: StackConfig) -> list[str]:
@@ -200,30 +235,25 @@ def parse_stack(stack: str, settings: Mapping[str, Any]) -> StackConfig:
     try:
         return StackConfig.model_validate({"stack": stack, **settings})
     except ValidationError as error:
-        raise StackError(_explain(stack, error)) from error
+        raise StackError(explain(stack, error)) from error
 
 
 def settings_from_config(config: Mapping[str, str]) -> dict[str, Any]:
     """Return settings from a Pulumi program's flat configuration, where objects travel as JSON text."""
     prefix = f"{PROJECT}:"
-    fields = {to_camel(name): field for name, field in StackConfig.model_fields.items()}
-    settings: dict[str, Any] = {}
-    for key, value in config.items():
-        name = key.removeprefix(prefix)
-        if not key.startswith(prefix) or name not in fields:
-            continue
-        settings[name] = value if fields[name].annotation is str else _decoded(value)
-    return settings
+    stated = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    return {name: _decoded(value) for name, value in stated.items() if name not in NOT_MODELLED}
 
 
 def _decoded(value: str) -> Any:
-    try:
+    """Return lists, objects, whole numbers and booleans from their JSON text, every other text as it is."""
+    if value[:1] in ("[", "{") or value in ("true", "false") or (value.isdecimal() and len(value) < ACCOUNT_DIGITS):
         return json.loads(value)
-    except ValueError:
-        return value
+    return value
 
 
-def _explain(stack: str, error: ValidationError) -> str:
+def explain(stack: str, error: ValidationError) -> str:
+    """Return one line a wrong field, with its path in the stack file."""
     lines = []
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"]) or "stack"

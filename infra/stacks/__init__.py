@@ -1,0 +1,1 @@
+"""The kinds of stack: which components each has, and what it exports."""
