@@ -32,7 +32,6 @@ class AccountDefaults(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        scope: Scope,
         contacts: Sequence[Contact] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:

@@ -1,8 +1,6 @@
 """Money as an alarm: a monthly budget, and anomalies in what services cost."""
 
 from collections.abc import Sequence
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
 
@@ -27,9 +25,6 @@ class MonthlyBudget(pulumi.ComponentResource):
     ) -> None:
         super().__init__("onedallmail:guardrails:MonthlyBudget", name, None, opts)
         full_name = scope.name("monthly")
-        receivers: dict[str, Any] = {"subscriber_email_addresses": list(emails)}
-        if topic_arn is not None:
-            receivers["subscriber_sns_topic_arns"] = [topic_arn]
         stages = [("ACTUAL", percent) for percent in ACTUAL_PERCENT] + [("FORECASTED", FORECAST_PERCENT)]
         aws.budgets.Budget(
             name,
@@ -39,13 +34,14 @@ class MonthlyBudget(pulumi.ComponentResource):
             limit_unit="USD",
             time_unit="MONTHLY",
             notifications=[
-                {
-                    "comparison_operator": "GREATER_THAN",
-                    "notification_type": kind,
-                    "threshold": percent,
-                    "threshold_type": "PERCENTAGE",
-                    **receivers,
-                }
+                aws.budgets.BudgetNotificationArgs(
+                    comparison_operator="GREATER_THAN",
+                    notification_type=kind,
+                    threshold=percent,
+                    threshold_type="PERCENTAGE",
+                    subscriber_email_addresses=list(emails),
+                    subscriber_sns_topic_arns=[topic_arn] if topic_arn is not None else None,
+                )
                 for kind, percent in stages
             ],
             tags=scope.tags(full_name),

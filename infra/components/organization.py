@@ -34,10 +34,12 @@ Central root access and malware scans of members are turned on by hand (docs/run
 
 DELEGATED_SERVICES = (
     "access-analyzer.amazonaws.com",
-    "config.amazonaws.com",
     "config-multiaccountsetup.amazonaws.com",
 )
-"""Services whose administrator the organisation itself names; the others have a call of their own, in each region."""
+"""Services whose administrator the organisation itself names; the others have a call of their own, in each region.
+
+The aggregator of Config is delegated by hand (docs/runbooks/prepare-organization.md).
+"""
 
 QUARANTINE = "quarantine"
 
@@ -68,7 +70,10 @@ class GuardedOrganization(pulumi.ComponentResource):
             feature_set="ALL",
             enabled_policy_types=["SERVICE_CONTROL_POLICY"],
             aws_service_access_principals=list(TRUSTED_SERVICES),
-            opts=self._kept,
+            # The list is the whole truth for the provider: it would close what the runbook opens.
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=scope.lasting, ignore_changes=["awsServiceAccessPrincipals"]
+            ),
         )
         self.organization_id = self.organization.id
         root = self.organization.roots[0].id

@@ -313,6 +313,19 @@ def protect_evidence() -> Guardrail:
                 but=[BREAK_GLASS],
             ),
             _deny(
+                "Traces",
+                [
+                    "ec2:DeleteFlowLogs",
+                    "network-firewall:DeleteFirewall",
+                    "network-firewall:UpdateLoggingConfiguration",
+                    "route53:DeleteQueryLoggingConfig",
+                    "route53resolver:DeleteResolverQueryLogConfig",
+                    "route53resolver:DisassociateResolverQueryLogConfig",
+                    "wafv2:DeleteLoggingConfiguration",
+                ],
+                but=[DEPLOYMENT],
+            ),
+            _deny(
                 "Names",
                 [
                     "route53:DeactivateKeySigningKey",
@@ -414,6 +427,11 @@ def require_encryption() -> Guardrail:
                 "PublicImages",
                 ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"],
                 condition={"StringEquals": {"ec2:Add/group": "all"}},
+            ),
+            _deny(
+                "Shares",
+                ["ram:CreateResourceShare"],
+                condition={"Bool": {"ram:RequestedAllowsExternalPrincipals": "true"}},
             ),
             _deny(
                 "Metadata",

@@ -71,7 +71,7 @@ def deploy(config: AuditConfig) -> None:
     if config.organization_id:
         for region, found in detection.items():
             MemberDetection(f"members-{region}", region=region, detection=found)
-    AccountDefaults("account", scope=scope)
+    AccountDefaults("account")
     AccountRoles("people", scope=scope)
     PermissionBoundaries("boundaries", scope=scope, regions=regions)
     for region in regions:

@@ -23,7 +23,7 @@ def deploy(config: ManagementConfig) -> None:
     )
     MonthlyBudget("budget", scope=scope, amount_usd=config.monthly_budget_usd, emails=config.alert_emails)
     CostAnomalies("costs", scope=scope, threshold_usd=config.anomaly_threshold_usd, emails=config.alert_emails)
-    AccountDefaults("account", scope=scope)
+    AccountDefaults("account")
     AccountRoles("people", scope=scope)
 
     pulumi.export("stack", config.stack)
