@@ -1,6 +1,7 @@
 """Money as an alarm: a monthly budget, and anomalies in what services cost."""
 
 from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 

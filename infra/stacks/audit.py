@@ -73,7 +73,7 @@ def deploy(config: AuditConfig) -> None:
             MemberDetection(f"members-{region}", region=region, detection=found)
     AccountDefaults("account")
     AccountRoles("people", scope=scope)
-    PermissionBoundaries("boundaries", scope=scope, regions=regions)
+    boundaries = PermissionBoundaries("boundaries", scope=scope, regions=regions)
     for region in regions:
         RegionDefaults(
             f"defaults-{region}", scope=scope, region=region, volume_key_arn=keys.arn(DataClass.LOGS, region)
@@ -87,3 +87,5 @@ def deploy(config: AuditConfig) -> None:
     pulumi.export("trailArn", trail.trail_arn)
     pulumi.export("topicArns", {region: event.topic_arn for region, event in events.items()})
     pulumi.export("queueUrls", {region: event.queue_url for region, event in events.items()})
+    pulumi.export("deploymentBoundaryArn", boundaries.deployment_arn)
+    pulumi.export("operatorBoundaryArn", boundaries.operator_arn)
