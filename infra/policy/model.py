@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from onedallmail.platform.flows import FLOWS, Flow
+from onedallmail.platform.flows import Flow
+from onedallmail.platform.options import Options
 
 from .values import NotEstablished, Props
 
@@ -32,10 +33,12 @@ class Plan:
 
     stack: str
     regions: frozenset[str]
-    flows: Sequence[Flow] = FLOWS
-    options: Mapping[str, bool] = field(default_factory=dict)
-    references: Mapping[str, str] = field(default_factory=dict)
-    """Other stacks by what this one takes from them (keys, audit)."""
+    flows: Sequence[Flow] = ()
+    """The intent graph; empty for stacks without networks."""
+    options: Options | None = None
+    """What a platform stack has or leaves out; None for stacks of other kinds."""
+    audit: str = ""
+    """Name of the stack that holds the account's detection, when it is not this one."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Stack:
 
     def named_by(self, source: Resource, by: str, *types: str) -> tuple[Resource, ...]:
         """Return the resources of these types that the property `by` of `source` names."""
-        urns = source.refers.get(by, frozenset())
+        urns = source.refers.get(by.partition(".")[0], frozenset())
         texts = () if source.props.is_unknown(by) else source.props.texts(by)
         return tuple(r for r in self.of(*types) if r.urn in urns or any(text in r.identities for text in texts))
 
