@@ -43,7 +43,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource: its Pulumi type and name, its properties by wire name, and the stack's plan."""
+    """One resource: its Pulumi type and name, its inputs by wire name, and the stack's plan.
+
+    Where an engine gives outputs only, they stand for the inputs.
+    """
 
     type: str
     name: str
@@ -51,6 +54,8 @@ class Resource:
     plan: Plan
     id: str = ""
     urn: str = ""
+    outputs: Mapping[str, object] = field(default_factory=dict)
+    """What the provider added; rules do not judge it, other resources refer by it."""
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """URNs of the resources that a property's value comes from, where the engine tells."""
 
@@ -63,8 +68,8 @@ class Resource:
     def identities(self) -> frozenset[str]:
         """Every text by which another resource may name this one; what is unknown is left out."""
         names = ("id", "arn", "bucket", "name", "keyId", "zoneId", "vaultName", "url", "defaultNetworkAclId")
-        known = (self.props.known(name) for name in names)
-        return frozenset(v for v in (self.id, *known) if isinstance(v, str) and v)
+        given = (source.known(name) for source in (self.props, Props(self.outputs)) for name in names)
+        return frozenset(v for v in (self.id, *given) if isinstance(v, str) and v)
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,9 @@ class Rule:
     applies_to: tuple[str, ...]
     """Pulumi types; a prefix with * at its end covers all types below it."""
 
-    def covers(self, resource: Resource) -> bool:
-        """Tell whether the rule looks at a resource of this type."""
-        return any(resource.type.startswith(t[:-1]) if t.endswith("*") else resource.type == t for t in self.applies_to)
+    def covers(self, token: str) -> bool:
+        """Tell whether the rule looks at resources of this type."""
+        return any(token.startswith(t[:-1]) if t.endswith("*") else token == t for t in self.applies_to)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,25 +35,38 @@ def plan_of(config: AnyConfig) -> Plan:
     return Plan(config.stack, frozenset(config.regions) | extra)
 
 
-def resource(token: str, name: str, values: Mapping[str, Any], plan: Plan, identifier: str = "") -> Resource:
+def resource(
+    token: str,
+    name: str,
+    inputs: Mapping[str, Any],
+    plan: Plan,
+    *,
+    identifier: str = "",
+    outputs: Mapping[str, Any] | None = None,
+) -> Resource:
     """Return a resource as a recorder or a test has it: type, name, properties by wire name."""
-    return Resource(token, name, Props(values), plan, id=identifier)
+    return Resource(token, name, Props(inputs), plan, id=identifier, outputs=outputs or {})
 
 
 def from_state(deployment: Mapping[str, Any], plan: Plan) -> tuple[Resource, ...]:
-    """Return the AWS resources of an exported deployment; what its inputs say stands over what outputs say.
-
-    A secret that is still encrypted counts as not known.
-    """
+    """Return the AWS resources of an exported deployment. A secret that is still encrypted counts as not known."""
     return tuple(_from_state(r, plan) for r in deployment.get("resources", []) if r["type"].startswith(PROVIDER))
 
 
 def _from_state(entry: Mapping[str, Any], plan: Plan) -> Resource:
-    values = {**_plain(entry.get("outputs") or {}), **_plain(entry.get("inputs") or {})}
     refers = {k: frozenset(v or ()) for k, v in (entry.get("propertyDependencies") or {}).items()}
     urn = str(entry["urn"])
     name = urn.rsplit("::", 1)[-1]
-    return Resource(entry["type"], name, Props(values), plan, str(entry.get("id", "")), urn, refers)
+    return Resource(
+        entry["type"],
+        name,
+        Props(_plain(entry.get("inputs") or {})),
+        plan,
+        id=str(entry.get("id", "")),
+        urn=urn,
+        outputs=_plain(entry.get("outputs") or {}),
+        refers=refers,
+    )
 
 
 def _plain(value: Any) -> Any:

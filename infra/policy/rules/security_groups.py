@@ -7,6 +7,7 @@ from onedallmail.platform.flows import Flow, Party
 
 from ..catalogue import resource_rule
 from ..model import AnyRule, Resource, Severity
+from ..values import MalformedError
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
@@ -22,7 +23,13 @@ EVERY_PORT = (0, 65535)
 
 def is_public(cidr: object) -> bool:
     """Tell whether a network reaches beyond private address space (RFC 1918, RFC 4193)."""
-    return bool(cidr) and not ip_network(str(cidr), strict=False).is_private
+    if not cidr:
+        return False
+    try:
+        return not ip_network(str(cidr), strict=False).is_private
+    except ValueError as error:
+        message = f"{cidr} is no network"
+        raise MalformedError(message) from error
 
 
 def faces_internet(rule: Resource) -> bool:

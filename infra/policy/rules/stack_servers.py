@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from onedallmail.platform.flows import Party
 from onedallmail.platform.naming import DataClass
 
 from ..catalogue import stack_rule
+from ..documents import statements
 from ..model import AnyRule, Level, Resource, Severity, Stack
 from ..values import NotEstablished
 from . import backup, compute, keys, logging
@@ -36,10 +38,15 @@ BACKED_UP = (DataClass.MAIL.value, DataClass.DIRECTORY.value)
     applies_to=(keys.KEY, keys.REPLICA),
 )
 def key_has_policy(key: Resource, stack: Stack) -> Iterator[str]:
-    """KMS's default lets every administrator of the account use the key."""
-    stated = key.props.is_unknown("policy") or key.props.get("policy")
-    if not stated and not stack.naming(key, keys.KEY_POLICY, by="keyId"):
+    """KMS's default lets every administrator of the account use the key; AWS reports it as if it had been given."""
+    given = key.props.document("policy")
+    if (not given or _is_default(given)) and not stack.naming(key, keys.KEY_POLICY, by="keyId"):
         yield "has KMS's default policy"
+
+
+def _is_default(document: Mapping[str, Any]) -> bool:
+    listed = statements(document)
+    return len(listed) == 1 and listed[0].actions == ("kms:*",) and not listed[0].conditions
 
 
 @stack_rule(

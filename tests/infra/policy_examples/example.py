@@ -56,7 +56,8 @@ def make(token: str, values: Mapping[str, Any] | None = None, *, plan: Plan = PL
     merged = {"region": "eu-central-1", **(values or {}), **changes}
     kept = {k: v for k, v in merged.items() if v is not None}
     name = token.rsplit(":", 1)[-1].lower()
-    return resource(token, name, kept, plan, identifier=str(kept.pop("id", f"{name}-id")))
+    identifier = str(kept.pop("id", f"{name}-id"))
+    return resource(token, name, kept, plan, identifier=identifier)
 
 
 def policy(*statements: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from infra.policy.rules import security_groups as groups
 from infra.policy.rules import stack_servers as rules
 from infra.policy.rules.network import SUBNET
 
-from .example import BALANCED, PLAN, TAGS, example, make, policy
+from .example import BALANCED, PLAN, TAGS, allow, example, make, policy
 
 KEY = make(keys.KEY, {"keyId": "k-1"})
 CLUSTER = make(rules.CLUSTER, {"hsmType": "hsm2m.medium", "subnetIds": ["s"], "id": "cluster-1"})
@@ -65,10 +65,10 @@ EXAMPLES = (
     example(
         "key-has-policy",
         good=[
-            make(keys.KEY, {"policy": policy()}),
+            make(keys.KEY, {"policy": policy(allow("kms:Decrypt", "*"))}),
             [KEY, make(keys.KEY_POLICY, {"keyId": "k-1", "policy": policy()})],
         ],
-        bad=[KEY, [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})]],
+        bad=[KEY, make(keys.KEY, {"policy": policy(allow("kms:*", "*"))}), [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})]],
     ),
     example("key-has-alias", good=[[KEY, make(rules.ALIAS, {"targetKeyId": "k-1"})]], bad=[KEY]),
     example(
