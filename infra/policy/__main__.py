@@ -7,7 +7,7 @@ from pulumi_policy import PolicyPack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from policy.pack import NAME, policies
+from policy.pack import NAME, Pack
 from policy.waivers import load_waivers
 
-PolicyPack(name=NAME, policies=policies(load_waivers()))
+PolicyPack(name=NAME, policies=Pack(load_waivers()).policies())

@@ -33,8 +33,8 @@ WATCHED: dict[str, tuple[str, ...]] = {
 
 def held_elsewhere(stack: Stack) -> None:
     """Raise when the account's detection is another stack's, whose own run tells."""
-    if other := stack.plan.references.get("audit"):
-        message = f"the stack {other} holds it; its own run tells"
+    if stack.plan.audit:
+        message = f"the stack {stack.plan.audit} holds it; its own run tells"
         raise NotEstablished(message)
 
 
