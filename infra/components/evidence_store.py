@@ -21,13 +21,14 @@ class EvidenceStore(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        context: Context,
+        scope,
         region: str,
-        kms_key_arn: pulumi.Output[str],
+        replica_region, keys, logs, retention_days,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:evidence:EvidenceStore", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
+        context=scope; kms_key_arn=keys.arn(DataClass.EVIDENCE, region); self.region=region
         self._name, self._region = name, region
         bucket_name = context.name("evidence")
         bucket = aws.s3.Bucket(
@@ -40,7 +41,7 @@ class EvidenceStore(pulumi.ComponentResource):
             opts=self._child,
         )
         self.bucket_name, self.bucket_arn = bucket.bucket, bucket.arn
-        self._keep(context.platform.config.evidence_retention_days)
+        self._keep(retention_days)
         self._encrypt(kms_key_arn)
         self._close()
         self.register_outputs({"bucketName": self.bucket_name})

@@ -17,9 +17,11 @@ import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
 from onedallmail.cloud.rules import rules_of
+from onedallmail.cloud.invokes import invoke
 from onedallmail.cloud.schema import inputs_of, known, outputs_of, plain_type
 from onedallmail.paths import ROOT
 
+REGION = "eu-central-1"
 DKIM = {
     "onedallmail:dkimPublicKeys": '{"acme.example": "QUJD"}',
     "onedallmail:dkimPrivateKeys": '{"acme.example": "the-private-key"}',
@@ -54,7 +56,7 @@ class _Recorder(Mocks):
         return identifier, outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
-        return {"id": "ami-1", "token": args.token}, []
+        return invoke(args.token, args.args, REGION), []
 
 
 def _made_up(token: str, name: str) -> dict[str, str]:
