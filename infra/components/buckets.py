@@ -194,7 +194,10 @@ def _rules(lifetime: Lifetime) -> list[aws.s3.BucketLifecycleConfigurationRuleAr
         },
     ]
     if lifetime.archive_after_days is not None:
-        move = {"days": lifetime.archive_after_days, "storage_class": "GLACIER_IR"}
+        move: aws.s3.BucketLifecycleConfigurationRuleTransitionArgsDict = {
+            "days": lifetime.archive_after_days,
+            "storage_class": "GLACIER_IR",
+        }
         rules.append({"id": "archive", "status": "Enabled", "filter": {"prefix": ""}, "transitions": [move]})
     if lifetime.expire_after_days is not None:
         days = max(lifetime.expire_after_days, lifetime.lock_days or 0)
