@@ -1,4 +1,4 @@
-"""AWS Backup: locked vaults, plans by the hour, day and month, and a copy of every day in another region."""
+"""AWS Backup: locked vaults, plans by the hour, day and month, each point with a copy in another region."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,12 @@ from components.keys import Keys
 SELECTED = (DataClass.MAIL, DataClass.DIRECTORY, DataClass.LOGS)
 """Volumes of these classes are backed up; evidence and log buckets are locked and copied by S3 itself."""
 
-HOURLY_DAYS, DAILY_DAYS, MONTHLY_DAYS, COLD_AFTER_DAYS = 7, 35, 400, 30
+HOURLY_DAYS, DAILY_DAYS, MONTHLY_DAYS, COLD_AFTER_DAYS = 35, 100, 400, 30
+"""An intrusion is often found after weeks, so hourly points are kept for five; what did not change costs nothing."""
 START_MIN, COMPLETION_MIN = 60, 480
 MIN_RETENTION_DAYS, MAX_RETENTION_DAYS = HOURLY_DAYS, MONTHLY_DAYS
 LOCK_GRACE_DAYS = 14
-"""In this time a vault lock can be taken back; after it nobody can, AWS included (AWS Backup guide: vault lock)."""
+"""So long a lock can be taken back; then nobody can, AWS included (AWS Backup guide: vault lock, compliance mode)."""
 BREAK_GLASS = "break-glass"
 """Ending of the role that may delete recovery points of a vault whose lock permits it; kept with the emergency keys."""
 
@@ -101,9 +102,9 @@ class BackupVault(pulumi.ComponentResource):
             region=region,
             name=vault_name,
             kms_key_arn=keys.arn(DataClass.BACKUP, region),
-            force_destroy=not scope.lasting,
+            force_destroy=False,
             tags=scope.tags(vault_name, DataClass.BACKUP, ControlScope.EVIDENCE),
-            # Recovery points outlive a mistaken `destroy`; a lab is removed and made again.
+            # Recovery points outlive a mistaken `destroy`.
             opts=pulumi.ResourceOptions(parent=self, protect=scope.lasting),
         )
         self.vault_name, self.vault_arn = vault.name, vault.arn
@@ -120,8 +121,7 @@ class BackupVault(pulumi.ComponentResource):
             backup_vault_name=vault.name,
             min_retention_days=MIN_RETENTION_DAYS,
             max_retention_days=MAX_RETENTION_DAYS,
-            # Without a grace time the lock stays in governance mode and can be removed with the vault.
-            changeable_for_days=LOCK_GRACE_DAYS if scope.lasting else None,
+            changeable_for_days=LOCK_GRACE_DAYS,
             opts=child,
         )
         if topic_arn is not None:
@@ -245,15 +245,7 @@ class Backup(pulumi.ComponentResource):
 
 
 def _rules(scope: Scope, vault: BackupVault, copy_to: BackupVault) -> list[aws.backup.PlanRuleArgsDict]:
-    daily: dict[str, Any] = {"delete_after": DAILY_DAYS}
-    monthly = {
-        "cold_storage_after": COLD_AFTER_DAYS,
-        "delete_after": MONTHLY_DAYS,
-        "opt_in_to_archive_for_supported_resources": True,
-    }
-
-    def rule(name: str, schedule: str, lifecycle: Any, *, copied: bool) -> aws.backup.PlanRuleArgsDict:
-        copies: Any = [{"destination_vault_arn": copy_to.vault_arn, "lifecycle": lifecycle}] if copied else []
+    def rule(name: str, schedule: str, lifecycle: Any) -> aws.backup.PlanRuleArgsDict:
         return {
             "rule_name": name,
             "target_vault_name": vault.vault_name,
@@ -261,14 +253,19 @@ def _rules(scope: Scope, vault: BackupVault, copy_to: BackupVault) -> list[aws.b
             "start_window": START_MIN,
             "completion_window": COMPLETION_MIN,
             "lifecycle": lifecycle,
-            "copy_actions": copies,
+            "copy_actions": [{"destination_vault_arn": copy_to.vault_arn, "lifecycle": lifecycle}],
             "recovery_point_tags": scope.tags(scope.name("backup", name), DataClass.BACKUP),
         }
 
+    monthly = {
+        "cold_storage_after": COLD_AFTER_DAYS,
+        "delete_after": MONTHLY_DAYS,
+        "opt_in_to_archive_for_supported_resources": True,
+    }
     return [
-        rule("hourly", "cron(0 * * * ? *)", {"delete_after": HOURLY_DAYS}, copied=False),
-        rule("daily", "cron(30 1 * * ? *)", daily, copied=True),
-        rule("monthly", "cron(30 3 1 * ? *)", monthly, copied=True),
+        rule("hourly", "cron(0 * * * ? *)", {"delete_after": HOURLY_DAYS}),
+        rule("daily", "cron(30 1 * * ? *)", {"delete_after": DAILY_DAYS}),
+        rule("monthly", "cron(30 3 1 * ? *)", monthly),
     ]
 
 

@@ -12,7 +12,7 @@ from onedallmail.platform.naming import DataClass
 
 from components.context import Context
 from components.key_policies import hsm_key_policy
-from components.keys import deletion_window, policy_text
+from components.keys import DELETION_WINDOW_DAYS, policy_text
 
 HSM_TYPE, MODE = "hsm2m.medium", "FIPS"
 """FIPS 140-3 level 3; KMS takes key stores of clusters in FIPS mode only."""
@@ -134,7 +134,7 @@ class KeyStore(pulumi.ComponentResource):
                 region=region,
                 description=f"Key of stack {context.stack} whose material is in its own HSMs",
                 custom_key_store_id=store.id,
-                deletion_window_in_days=deletion_window(context),
+                deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=policy_text(context, hsm_key_policy, region=region, administrators=administrators),
                 tags=context.tags(key_name, DataClass.KEYS),
                 # What it encrypts is lost with it.

@@ -23,7 +23,6 @@ from components.key_policies import (
 
 DELETION_WINDOW_DAYS = 30
 """The longest that KMS offers: the time in which a wrong deletion is noticed and taken back."""
-LAB_DELETION_WINDOW_DAYS = 7
 ROTATION_DAYS = 365
 
 
@@ -33,11 +32,6 @@ class Keys(Protocol):
     def arn(self, data_class: DataClass, region: str) -> pulumi.Output[str]:
         """Return the ARN of a class's key in a region."""
         ...
-
-
-def deletion_window(scope: Scope) -> int:
-    """Return the days between a key's deletion and its end."""
-    return DELETION_WINDOW_DAYS if scope.lasting else LAB_DELETION_WINDOW_DAYS
 
 
 class KeyAdministrator(pulumi.ComponentResource):
@@ -132,7 +126,7 @@ class KeySet(pulumi.ComponentResource):
             multi_region=True,
             enable_key_rotation=True,
             rotation_period_in_days=ROTATION_DAYS,
-            deletion_window_in_days=deletion_window(scope),
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=self._policy(data_class, home),
             tags=scope.tags(key_name, data_class),
             opts=self._kept,
@@ -144,7 +138,7 @@ class KeySet(pulumi.ComponentResource):
                 region=region,
                 description=f"Data class {data_class} of stack {scope.stack}, replica",
                 primary_key_arn=primary.arn,
-                deletion_window_in_days=deletion_window(scope),
+                deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=self._policy(data_class, region),
                 tags=scope.tags(key_name, data_class),
                 opts=self._kept,
@@ -196,7 +190,7 @@ class DnssecKey(pulumi.ComponentResource):
             description=f"Key-signing keys of the hosted zones of stack {scope.stack}",
             customer_master_key_spec="ECC_NIST_P256",
             key_usage="SIGN_VERIFY",
-            deletion_window_in_days=deletion_window(scope),
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=policy_text(
                 scope,
                 dnssec_key_policy,

@@ -1,4 +1,4 @@
-"""Restores copies once a week, because a backup is one only after it has been restored."""
+"""Restores from a vault once a week, because a backup is one only after it has been restored."""
 
 import pulumi
 import pulumi_aws as aws
@@ -12,11 +12,11 @@ from components.keys import Keys
 WEEKLY = "cron(0 5 ? * SUN *)"
 START_WINDOW_H, VALIDATION_WINDOW_H = 8, 4
 SELECTION_WINDOW_DAYS = 7
-"""Copies that old at most are tested; restored volumes are deleted when the time to look at them is over."""
+"""Points that old at most are tested; restored volumes are deleted when the time to look at them is over."""
 
 
 class RestoreTests(pulumi.ComponentResource):
-    """The weekly restore of a random recent copy of each volume, in the region that keeps the copies."""
+    """The weekly restore of a random recent point of each volume that a region's vault holds, copies included."""
 
     plan_arn: pulumi.Output[str]
 
