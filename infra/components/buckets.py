@@ -155,7 +155,7 @@ class SecureBucket(pulumi.ComponentResource):
             own.append(
                 pulumi.Output.all(self.bucket_arn, self.key_arn).apply(lambda arns: [own_key_only(arns[0], arns[1])])
             )
-        parts = pulumi.Output.all(*own, *(make(self.bucket_arn) for make in statements))
+        parts = pulumi.Output.all(*(make(self.bucket_arn) for make in statements), *own)
         return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": parts.apply(_joined)})
 
     def _watch(self, purpose: str, access_log_bucket: pulumi.Output[str] | None) -> None:
