@@ -142,18 +142,20 @@ def class_key_policy(policy: KeyPolicy) -> Statement:
 
 
 def dnssec_key_policy(policy: KeyPolicy) -> Statement:
-    """Return the policy of the key that Route 53 signs zones with (Route 53 guide: keys for DNSSEC)."""
+    """Return the policy of the key that Route 53 signs zones with (Route 53 guide: permissions for DNSSEC signing)."""
     service = {"Service": "dnssec-route53.amazonaws.com"}
     zones = {
-        "StringEquals": {"aws:SourceAccount": policy.account},
+        "StringEquals": {"aws:SourceAccount": list(policy.accounts)},
         "ArnLike": {"aws:SourceArn": "arn:aws:route53:::hostedzone/*"},
     }
-    grants = {**zones, "Bool": {"kms:GrantIsForAWSResource": "true"}}
     statements = [
         *_administration(policy),
         _allow("SignZones", service, ("kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"), zones),
-        _allow("GrantToZones", service, ("kms:CreateGrant",), grants),
+        _allow("GrantToZones", service, ("kms:CreateGrant",), {"Bool": {"kms:GrantIsForAWSResource": "true"}}),
     ]
+    if policy.user_accounts:
+        others = {"AWS": [root(account) for account in policy.user_accounts]}
+        statements.append(_allow("NamedByZones", others, ("kms:DescribeKey", "kms:GetPublicKey"), {}))
     return {"Version": "2012-10-17", "Id": "dnssec", "Statement": statements}
 
 

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from onedallmail.platform.naming import KEY_CLASSES, DataClass
+from onedallmail.platform.regions import GLOBAL_REGION
 
 from components.context import Scope
 from components.key_policies import (
@@ -22,10 +23,7 @@ from components.key_policies import (
 
 DELETION_WINDOW_DAYS = 30
 """The longest that KMS offers: the time in which a wrong deletion is noticed and taken back."""
-LAB_DELETION_WINDOW_DAYS = 7
 ROTATION_DAYS = 365
-DNSSEC_REGION = "us-east-1"
-"""Route 53 takes keys for DNSSEC from this region only (Route 53 guide: keys for DNSSEC)."""
 
 
 class Keys(Protocol):
@@ -34,11 +32,6 @@ class Keys(Protocol):
     def arn(self, data_class: DataClass, region: str) -> pulumi.Output[str]:
         """Return the ARN of a class's key in a region."""
         ...
-
-
-def deletion_window(scope: Scope) -> int:
-    """Return the days between a key's deletion and its end."""
-    return DELETION_WINDOW_DAYS if scope.lasting else LAB_DELETION_WINDOW_DAYS
 
 
 class KeyAdministrator(pulumi.ComponentResource):
@@ -133,7 +126,7 @@ class KeySet(pulumi.ComponentResource):
             multi_region=True,
             enable_key_rotation=True,
             rotation_period_in_days=ROTATION_DAYS,
-            deletion_window_in_days=deletion_window(scope),
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=self._policy(data_class, home),
             tags=scope.tags(key_name, data_class),
             opts=self._kept,
@@ -145,7 +138,7 @@ class KeySet(pulumi.ComponentResource):
                 region=region,
                 description=f"Data class {data_class} of stack {scope.stack}, replica",
                 primary_key_arn=primary.arn,
-                deletion_window_in_days=deletion_window(scope),
+                deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=self._policy(data_class, region),
                 tags=scope.tags(key_name, data_class),
                 opts=self._kept,
@@ -162,7 +155,7 @@ class KeySet(pulumi.ComponentResource):
         return arns
 
     def _policy(self, data_class: DataClass, region: str) -> pulumi.Output[str]:
-        return _policy_text(
+        return policy_text(
             self._scope,
             class_key_policy,
             region=region,
@@ -173,10 +166,9 @@ class KeySet(pulumi.ComponentResource):
 
 
 class DnssecKey(pulumi.ComponentResource):
-    """The key that key-signing keys of hosted zones are made of; its region is one more that DNS changes depend on.
+    """The key of which zones' key-signing keys are made, in the one region from which Route 53 takes it.
 
-    Signatures on the zones' records outlive an outage of the region (Route 53 keeps serving them and signs with its
-    own zone-signing keys); new zones and new key-signing keys wait for it. See docs/runbooks/dnssec-key.md.
+    What that dependency means, and what to do when the region is away: docs/runbooks/dnssec-key.md.
     """
 
     arn: pulumi.Output[str]
@@ -187,25 +179,32 @@ class DnssecKey(pulumi.ComponentResource):
         *,
         scope: Scope,
         administrators: Sequence[str] = (),
+        user_accounts: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:keys:DnssecKey", name, None, opts)
         key_name = scope.name("dnssec")
         key = aws.kms.Key(
             name,
-            region=DNSSEC_REGION,
+            region=GLOBAL_REGION,
             description=f"Key-signing keys of the hosted zones of stack {scope.stack}",
             customer_master_key_spec="ECC_NIST_P256",
             key_usage="SIGN_VERIFY",
-            deletion_window_in_days=deletion_window(scope),
-            policy=_policy_text(scope, dnssec_key_policy, region=DNSSEC_REGION, administrators=administrators),
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            policy=policy_text(
+                scope,
+                dnssec_key_policy,
+                region=GLOBAL_REGION,
+                administrators=administrators,
+                user_accounts=user_accounts,
+            ),
             tags=scope.tags(key_name, DataClass.KEYS),
             # Zones whose DS record is published fail to resolve when this key ends.
             opts=pulumi.ResourceOptions(parent=self, protect=scope.lasting),
         )
         aws.kms.Alias(
             name,
-            region=DNSSEC_REGION,
+            region=GLOBAL_REGION,
             name=f"alias/{key_name}",
             target_key_id=key.key_id,
             opts=pulumi.ResourceOptions(parent=self),
@@ -234,13 +233,21 @@ def _referenced(arns: dict[str, dict[str, str]], data_class: DataClass, region: 
         raise LookupError(msg) from error
 
 
-def _policy_text(
+def policy_text(
     scope: Scope, render: Callable[[KeyPolicy], dict[str, Any]], *, region: str, **facts: Any
 ) -> pulumi.Output[str]:
+    """Return a key's policy as JSON text.
+
+    Args:
+        scope: the stack that the key is of.
+        render: makes the policy, such as `class_key_policy`.
+        region: the key's region.
+        facts: further fields of `KeyPolicy`.
+    """
+
     def text(account: str) -> str:
-        return json.dumps(
-            render(KeyPolicy(account=account, stack=scope.stack, region=region, second_factor=scope.lasting, **facts))
-        )
+        policy = KeyPolicy(account=account, stack=scope.stack, region=region, second_factor=scope.lasting, **facts)
+        return json.dumps(render(policy))
 
     return scope.account_id.apply(text)
 
