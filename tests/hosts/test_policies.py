@@ -1,4 +1,4 @@
-"""What the policy pack finds in the deployed stack's state, as evidence by control: the state only records resources."""
+"""What the policy pack finds in the state of the deployed stack, as evidence by control. A state only records."""
 
 from functools import cache
 
