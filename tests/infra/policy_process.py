@@ -31,6 +31,11 @@ class PolicyProcess:
         """Return what the pack says of itself."""
         return self._stub.GetAnalyzerInfo(empty_pb2.Empty(), timeout=30)
 
+    def configure(self, levels: Mapping[str, Any]) -> None:
+        """Give policies other levels than their own."""
+        config = {name: proto.PolicyConfig(enforcementLevel=level) for name, level in levels.items()}
+        self._stub.Configure(proto.ConfigureAnalyzerRequest(policyConfig=config), timeout=30)
+
     def resource(self, token: str, inputs: Mapping[str, Any], name: str = "thing") -> dict[str, Any]:
         """Return the diagnostics of a resource that is about to be made, by policy."""
         request = proto.AnalyzeRequest(type=token, urn=urn(token, name), name=name, properties=to_struct(inputs))

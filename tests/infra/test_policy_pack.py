@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from infra.policy.judge import WAIVERS_POLICY
 from infra.policy.model import Level, Plan
-from infra.policy.pack import WAIVERS_POLICY
 from infra.policy.rules import ALL_RULES
 from infra.policy.rules.compute import INSTANCE
 from infra.policy.rules.keys import KEY
@@ -89,8 +89,11 @@ def test_a_value_that_a_preview_does_not_know_yields_advice_and_no_pass(pack: Po
 
 def test_a_waived_violation_does_not_stop_and_the_same_one_elsewhere_does(pack: PolicyProcess) -> None:
     server = {"disableApiTermination": False, "region": "eu-central-1"}
-    assert "termination-protected" not in pack.resource(INSTANCE, server, name="a1")
-    assert "termination-protected" in pack.resource(INSTANCE, server, name="another")
+    waived = pack.resource(INSTANCE, server, name="a1")["termination-protected"]
+    assert waived.enforcementLevel == proto.ADVISORY
+    assert "waived by platform-team" in waived.message
+    refused = pack.resource(INSTANCE, server, name="another")["termination-protected"]
+    assert refused.enforcementLevel == proto.MANDATORY
 
 
 def test_a_whole_stack_is_judged_by_what_its_resources_refer_to(pack: PolicyProcess) -> None:
@@ -109,6 +112,15 @@ def test_a_waiver_that_nothing_needs_fails_the_stack() -> None:
         diagnostic = fresh.stack(made(VPC, "network", {"id": "vpc-1", "region": "eu-central-1"}))[WAIVERS_POLICY]
     assert diagnostic.enforcementLevel == proto.MANDATORY
     assert "nothing needs it" in diagnostic.message
+
+
+def test_a_user_of_the_pack_may_turn_a_policy_off_or_make_it_advice() -> None:
+    refused = {"region": "eu-central-1"}
+    with policy_process(flat_config()) as own:
+        own.configure({"key-rotates": proto.DISABLED})
+        assert "key-rotates" not in own.resource(KEY, refused)
+        own.configure({"key-rotates": proto.ADVISORY})
+        assert own.resource(KEY, refused)["key-rotates"].enforcementLevel == proto.ADVISORY
 
 
 def test_an_exported_state_is_judged_like_a_recorded_program(emulated_stack: EngineStack) -> None:
