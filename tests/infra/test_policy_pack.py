@@ -25,6 +25,8 @@ from .policy_judging import recorded
 from .policy_process import PolicyProcess, made, policy_process, urn
 
 STACK = "lab"
+STACKS = sorted(path.name[7:-5] for path in ROOT.glob("Pulumi.*.yaml"))
+"""Every stack file of the repository: the lab and the examples of all kinds."""
 ROTATING = {"enableKeyRotation": True, "deletionWindowInDays": 30}
 TO_THE_DATABASE = {"ipProtocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrIpv4": "0.0.0.0/0"}
 
@@ -42,16 +44,19 @@ def pack() -> Iterator[PolicyProcess]:
         yield process
 
 
-def test_the_program_of_the_lab_violates_no_mandatory_rule_without_a_waiver() -> None:
-    assert recorded(STACK).lines(Status.VIOLATION) == []
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_program_violates_no_mandatory_rule_without_a_waiver(stack: str) -> None:
+    assert recorded(stack).lines(Status.VIOLATION) == []
 
 
-def test_every_rule_comes_to_a_result_on_the_program_of_the_lab() -> None:
-    assert recorded(STACK).lines(Status.NOT_ESTABLISHED) == []
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_rule_comes_to_a_result_on_the_program(stack: str) -> None:
+    assert recorded(stack).lines(Status.NOT_ESTABLISHED) == []
 
 
-def test_every_waiver_for_the_lab_is_in_force_and_needed() -> None:
-    assert [d.message for d in recorded(STACK).defects] == []
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_waiver_for_the_stack_is_in_force_and_needed(stack: str) -> None:
+    assert [d.message for d in recorded(stack).defects] == []
 
 
 def test_the_process_offers_every_rule_with_level_severity_remediation_and_controls(pack: PolicyProcess) -> None:
