@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from infra.policy.model import ResourceRule
+from infra.policy.judge import WAIVERS_POLICY, Judge
+from infra.policy.model import Level, ResourceRule
 from infra.policy.rules import ALL_RULES
 from infra.policy.rules.compute import termination_protected
 from infra.policy.rules.keys import key_deletion_waits
@@ -145,3 +146,21 @@ def test_the_waivers_of_this_repository_are_in_order() -> None:
 def test_a_waiver_covers_one_rule_of_a_resource_only() -> None:
     key = resource("aws:kms/key:Key", "a1", {"deletionWindowInDays": 7}, PLAN)
     assert stopping(apply(evaluate([key_deletion_waits], [key], PLAN), [waiver()], TODAY))
+
+
+def test_a_run_fails_for_an_expired_waiver_and_for_what_it_waived() -> None:
+    judge = Judge([waiver(expires=date(2026, 5, 31))])
+    server = resource(SERVER, "a1", {"region": "eu-central-1"}, PLAN)
+    made = [f for f in judge.resource(server, TODAY) if f.policy == "termination-protected"]
+    whole = [f for f in judge.stack(PLAN, [server], TODAY) if f.policy == WAIVERS_POLICY]
+    assert [f.level for f in (*made, *whole)] == [Level.MANDATORY, Level.MANDATORY]
+    assert "expired" in whole[0].message
+
+
+def test_a_run_tells_a_waived_violation_as_advice_and_remembers_that_it_was_needed() -> None:
+    judge = Judge([waiver()])
+    server = resource(SERVER, "a1", {"region": "eu-central-1"}, PLAN)
+    (told,) = [f for f in judge.resource(server, TODAY) if f.policy == "termination-protected"]
+    assert (told.level, told.message.startswith("waived by R. Keller")) == (Level.ADVISORY, True)
+    as_aws_reports_it = resource(SERVER, "a1", {"region": "eu-central-1", "disableApiTermination": True}, PLAN)
+    assert [f for f in judge.stack(PLAN, [as_aws_reports_it], TODAY) if f.policy == WAIVERS_POLICY] == []
