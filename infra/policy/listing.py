@@ -9,8 +9,8 @@ from .rules import ALL_RULES, BY_CONCERN
 HEAD = """# Policies of the cloud
 
 Written by `python -m infra.policy.listing`; a test tells when it is out of date. How rules are run, extended and
-waived: [infra/policy/README.md](../infra/policy/README.md). `mandatory` stops a deployment, `advisory` is shown. A rule marked
-with * looks at a resource and its company, once all resources of the stack are there.
+waived: [infra/policy/README.md](../infra/policy/README.md). `mandatory` stops a deployment, `advisory` is shown. A
+rule marked with * looks at a resource and its company, once all resources of the stack are there.
 """
 
 
