@@ -47,18 +47,23 @@ def _create_key(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
 
 
 def _create_replica(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
-    primary = inputs["primaryKeyArn"]
-    made = api("kms", primary.split(":")[3]).replicate_key(
-        **present(
-            KeyId=primary,
-            ReplicaRegion=inputs["region"],
-            Description=inputs.get("description"),
-            Policy=inputs.get("policy"),
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue"),
-        )
-    )
-    key = made["ReplicaKeyMetadata"]["KeyId"]
-    return key, _settings(api("kms", inputs["region"]), key, inputs)
+    primary, region = inputs["primaryKeyArn"], inputs["region"]
+    key = primary.rpartition("/")[2]
+    api("kms", primary.split(":")[3]).replicate_key(KeyId=key, ReplicaRegion=region)
+    # The emulator's replica begins as a copy of its primary, whatever the request says.
+    kms = api("kms", region)
+    kms.update_key_description(KeyId=key, Description=inputs.get("description") or "")
+    if inputs.get("policy"):
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=inputs["policy"])
+    if inputs.get("tags"):
+        kms.tag_resource(KeyId=key, Tags=tag_list(inputs["tags"], "TagKey", "TagValue"))
+    return key, {**_settings(kms, key, inputs), **_material(kms, key)}
+
+
+def _material(kms: Any, key: str) -> Values:
+    """Return what a replica has from its primary."""
+    rotated = kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+    return {"keySpec": kms.describe_key(KeyId=key)["KeyMetadata"]["KeySpec"], "keyRotationEnabled": rotated}
 
 
 def _update_key(api: Api, key: str, old: Values, inputs: Values) -> Values:
