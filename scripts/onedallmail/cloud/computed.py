@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from .facts import balancer_zone
 from .naming import Names, drawn, uuid_of, zone_id, zone_letter, zone_of_subnet
 
 Values = dict[str, Any]
@@ -76,6 +77,7 @@ def _balancer(inputs: Values, outputs: Values, names: Names) -> Values:
     public = "" if not inputs.get("internal") else "internal-"
     place = f"elb.{names['region']}" if kind == "net" else f"{names['region']}.elb"
     outputs["dnsName"] = f"{public}{names['name']}-{digits}.{place}.amazonaws.com"
+    outputs["zoneId"] = balancer_zone(kind, names["region"])
     outputs["arnSuffix"] = f"{kind}/{names['name']}/{digits}"
     mappings = inputs.get("subnetMappings") or [{"subnetId": subnet} for subnet in inputs.get("subnets") or []]
     outputs["subnetMappings"] = [{"outpostId": "", **mapping} for mapping in mappings]

@@ -23,7 +23,7 @@ from pulumi.runtime.proto import provider_pb2 as proto
 from onedallmail.engine.plugins import CHANNEL_OPTIONS, LAB_MARK, PACKAGE
 from onedallmail.engine.values import from_struct, has_unknown, to_struct
 
-from . import emulated, invokes, recorded, schema
+from . import emulated, invokes, recorded, schema, signing_keys
 from .addresses import AddressBook, AddressesExhaustedError
 from .emulator import EmulatorError
 from .naming import SUFFIX_DIGITS
@@ -181,6 +181,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 outputs = {**recorded.complete(token, identifier, inputs, self.region), **outputs}
             else:
                 identifier, outputs = recorded.create(token, request.urn, inputs, self.region, self.book)
+                if token == signing_keys.TOKEN:
+                    outputs |= signing_keys.outputs(self.api, inputs)
         return proto.CreateResponse(id=identifier, properties=to_struct(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -201,6 +203,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 outputs = {**outputs, **kept, **changed}
             else:
                 outputs = recorded.update(token, request.id, inputs, old, region=self.region, book=self.book)
+                if token == signing_keys.TOKEN:
+                    outputs |= signing_keys.outputs(self.api, inputs)
         return proto.UpdateResponse(properties=to_struct(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
