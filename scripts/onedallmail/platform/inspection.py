@@ -1,8 +1,8 @@
 """What the network firewall of a region lets pass, as values: one rule a flow and direction, addresses by set.
 
 A firewall sees what crosses regions, and what private servers send to the internet. Rules name exactly the servers of
-the flow; where the protocol is one that the engine reads (SMTP, TLS, DNS) they name it too, so that another one on the
-same port does not pass.
+the flow; where the client speaks first in a protocol that the engine reads (TLS, DNS) they name it too, so that another
+one on the same port does not pass.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,10 @@ from .sites import INTERNET, Site, server_tier
 
 FIRST_SID = 1_000_000
 """Numbers from here to 1 999 999 are for local rules (Suricata, "sid")."""
-SIDS_PER_PORT = 10
+SIDS_PER_PORT = 20
+ANSWER = 4
+"""What a rule's number grows by for the answers to its calls."""
+UDP = 10
 
 
 class Application(StrEnum):
@@ -26,13 +29,13 @@ class Application(StrEnum):
 
     TCP = "tcp"
     UDP = "udp"
-    SMTP = "smtp"
     TLS = "tls"
     DNS = "dns"
 
 
-BY_PORT = {Port.SMTP: Application.SMTP, Port.DNS: Application.DNS, Port.NTS: Application.TLS}
-"""What the internet is called with on a port. HTTPS is not here: it passes by name (see `egress`)."""
+BY_PORT = {Port.DNS: Application.DNS, Port.NTS: Application.TLS}
+"""What the internet is called with on a port. HTTPS is not here: it passes by name (see `egress`). SMTP is not either:
+its server speaks first, and the engine would have to drop the greeting before it knows the protocol."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,15 @@ class InspectionRule:
     """None: the internet, which is everything outside private space."""
 
     @property
+    def answer_sid(self) -> int:
+        """The number of the rule for the answers."""
+        return self.sid + ANSWER
+
+    @property
     def name(self) -> str:
         """The flow, and where it goes to as this region sees it."""
-        where = "out" if self.destination is None else self.destination.name.lower().replace("_", " ")
-        return f"{self.flow.name} to {where}"
+        where = "" if self.destination is None else f" to {self.destination.name.lower().replace('_', ' ')}"
+        return self.flow.name + where
 
 
 def pass_rules(platform: Platform, region: str) -> tuple[InspectionRule, ...]:
@@ -123,5 +131,5 @@ def _set(platform: Platform, party: Party, region: str, *, here: bool) -> Addres
 
 
 def _sid(flow: Flow, digit: int) -> int:
-    """Return a rule's number: the port, then one digit for transport and direction."""
-    return FIRST_SID + flow.port * SIDS_PER_PORT + digit + (5 if flow.protocol is Protocol.UDP else 0)
+    """Return a rule's number: the port, then transport and direction."""
+    return FIRST_SID + flow.port * SIDS_PER_PORT + digit + (UDP if flow.protocol is Protocol.UDP else 0)

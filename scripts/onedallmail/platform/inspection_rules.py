@@ -15,8 +15,7 @@ import jinja2
 from onedallmail.paths import ROOT
 
 from .egress import allowed_domains
-from .flows import Party
-from .inspection import PRIVATE, AddressSet, InspectionRule, inspected_callers, mail_networks, pass_rules
+from .inspection import PRIVATE, AddressSet, InspectionRule, mail_networks, pass_rules
 from .model import Platform
 from .ports import Port
 
@@ -59,28 +58,24 @@ def rule_groups(platform: Platform, region: str) -> tuple[RuleGroup, ...]:
         return ()
     flows = pass_rules(platform, region)
     home = mail_networks(platform)
-    mail = inspected_callers(platform, Party.MAIL, region)
     groups = [
         _rules("guard", 100, home, ()),
         _rules("flows", 200, home, flows),
         _domains("names", 300, AddressSet("HOME_NET", home.networks), allowed_domains(platform, region)),
-        _rules("rest", 400, home, (), senders=mail if mail.networks else None),
+        _rules("rest", 400, home, ()),
     ]
     return tuple(g for g in groups if g.text or g.domains)
 
 
-def _rules(
-    name: str, priority: int, home: AddressSet, rules: tuple[InspectionRule, ...], senders: AddressSet | None = None
-) -> RuleGroup:
+def _rules(name: str, priority: int, home: AddressSet, rules: tuple[InspectionRule, ...]) -> RuleGroup:
     text = _template(f"{name}.rules.j2").render(
         home=f"${home.name}",
         private=f"${PRIVATE.name}",
         outside=OUTSIDE,
-        senders=f"${senders.name}" if senders else None,
         rules=rules,
         port={p.name: p.value for p in Port},
     )
-    named = [home, PRIVATE, *([senders] if senders else [])]
+    named = [home, PRIVATE]
     named += [held for rule in rules for held in (rule.source, rule.destination) if held]
     sets = tuple(held for held in dict.fromkeys(named) if f"${held.name}" in text)
     return RuleGroup(name, "rules", text, (), _capacity(len(rule_lines(text))), priority, sets)
