@@ -66,6 +66,16 @@ def spans(fabric: Fabric) -> tuple[Span, ...]:
 Key = tuple[Layer, str, Direction]
 
 
+@dataclass(frozen=True)
+class Held:
+    """A filter with the actors that it is about."""
+
+    rule: Filter
+    peers: int
+    sources: int
+    destinations: int
+
+
 class Filters:
     """A fabric's filters, found by holder, transport and span; peers as sets of actors (bits of a number)."""
 
@@ -78,18 +88,21 @@ class Filters:
         self._by_address: dict[Address, int] = defaultdict(int)
         for number, actor in enumerate(among):
             self._by_address[actor.address] |= 1 << number
-        self._held: dict[tuple[Key, Transport], dict[int, list[Filter]]] = defaultdict(lambda: defaultdict(list))
+        self._held: dict[tuple[Key, Transport], dict[int, list[Held]]] = defaultdict(lambda: defaultdict(list))
+        self._ways: dict[tuple[str | None, Tier | None, str | None, Tier | None], tuple[Hop, ...] | None] = {}
         for rule in fabric.filters:
             self._add(rule)
         self._acls = {(region, tier) for region in self.platform.regions for tier in acl_tiers(self.platform, region)}
 
     def _add(self, rule: Filter) -> None:
         transports = tuple(Transport)[:3] if rule.transport is Transport.ALL else (rule.transport,)
+        sources, destinations = self.members(rule.sources), self.members(rule.destinations)
+        found = Held(rule, sources if rule.direction is Direction.IN else destinations, sources, destinations)
         first, last = bisect_left(self._starts, rule.first_port), bisect_left(self._starts, rule.last_port + 1)
         for transport in transports:
             held = self._held[(rule.layer, rule.holder, rule.direction), transport]
             for number in range(first, last):
-                held[number].append(rule)
+                held[number].append(found)
 
     def members(self, networks: tuple[Network, ...]) -> int:
         """Return the actors whose address lies in one of the networks."""
@@ -103,22 +116,23 @@ class Filters:
             self._bits[networks] = found
         return self._bits[networks]
 
-    def rules(self, key: Key, transport: Transport, span: int) -> list[Filter]:
+    def held(self, key: Key, transport: Transport, span: int) -> list[Held]:
         """Return the filters of a holder for a transport and a span."""
-        return self._held[key, transport].get(span, [])
+        by_span = self._held.get((key, transport))
+        return by_span.get(span, []) if by_span else []
 
     def peers(self, key: Key, transport: Transport, span: int) -> int:
         """Return the actors that a holder may speak with."""
         found = 0
-        for rule in self.rules(key, transport, span):
-            found |= self.members(rule.peers)
+        for held in self.held(key, transport, span):
+            found |= held.peers
         return found
 
     def passing(self, key: Key, transport: Transport, span: int, number: int) -> Filter | None:
         """Return the first filter of a holder that lets an actor's packet pass."""
-        for rule in self.rules(key, transport, span):
-            if self.members(rule.peers) >> number & 1:
-                return rule
+        for held in self.held(key, transport, span):
+            if held.peers >> number & 1:
+                return held.rule
         return None
 
     def on_the_way(
@@ -156,21 +170,25 @@ class Filters:
                 yield Block.ACL, self._crossed(hop, source, target, transport, span)
 
     def _hops(self, source: Site, target: Site) -> tuple[Hop, ...] | None:
+        key = (source.region, source.tier, target.region, target.tier)
+        if key not in self._ways:
+            self._ways[key] = self._way(Site(*key[:2]), Site(*key[2:]))
+        return self._ways[key]
+
+    def _way(self, source: Site, target: Site) -> tuple[Hop, ...] | None:
         """Return the way there, if the answers have one back through the same firewalls."""
         if source.inside and source.tier is None:
             return None
-        there = way(self.platform, Site(source.region, source.tier), Site(target.region, target.tier))
+        there = way(self.platform, source, target)
         if there is None or not (source.inside and target.inside):
             return there
-        back = way(self.platform, Site(target.region, target.tier), Site(source.region, source.tier))
-        if back is None or _firewalls(there) != _firewalls(back):
-            return None
-        return there
+        back = way(self.platform, target, source)
+        return None if back is None or _firewalls(there) != _firewalls(back) else there
 
     def _inspected(self, region: str, source: int, target: int, transport: Transport, span: int) -> tuple[Filter, ...]:
-        for rule in self.rules((Layer.FIREWALL, region, Direction.OUT), transport, span):
-            if self.members(rule.sources) >> source & 1 and self.members(rule.destinations) >> target & 1:
-                return (rule,)
+        for held in self.held((Layer.FIREWALL, region, Direction.OUT), transport, span):
+            if held.sources >> source & 1 and held.destinations >> target & 1:
+                return (held.rule,)
         return ()
 
     def _crossed(self, hop: Hop, source: int, target: int, transport: Transport, span: int) -> tuple[Filter, ...]:
@@ -193,9 +211,9 @@ class Filters:
         if transport not in (Transport.TCP, Transport.UDP):
             return None
         first, last = ports or client_ports(self.platform, site, Protocol(transport.value))
-        for rule in self.rules(key, transport, bisect_left(self._starts, first + 1) - 1):
-            if rule.first_port <= first and last <= rule.last_port and self.members(rule.peers) >> peer & 1:
-                return rule
+        for held in self.held(key, transport, bisect_left(self._starts, first + 1) - 1):
+            if held.rule.first_port <= first and last <= held.rule.last_port and held.peers >> peer & 1:
+                return held.rule
         return None
 
 
