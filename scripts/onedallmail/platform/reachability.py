@@ -1,58 +1,17 @@
 """The reachability proof: every declared flow passes all filters on its way, and nothing else passes anywhere.
 
-It tries every actor with every other, over TCP, UDP and ICMP, on all ports, and judges each filter by itself as well.
+It tries every packet of a platform (see `trial`), and judges each filter by itself as well (see `excess`).
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from .actors import Actor, Kind, actors
 from .excess import Excess, excesses
-from .firewall import Direction
-from .flows import Flow, Party
-from .layers import Fabric, Filter, Layer, Transport, build_fabric
+from .layers import Fabric, build_fabric
 from .model import Platform
-from .packets import Block, Filters, Span, bits
-from .ports import Port
-
-TRANSPORTS = (Transport.TCP, Transport.UDP, Transport.ICMP)
-
-
-@dataclass(frozen=True)
-class Path:
-    """A way by which packets pass, with the filters that let them."""
-
-    source: str
-    target: str
-    transport: Transport
-    ports: Span
-    relation: str
-    """`in one region`, `between regions` or `internet`."""
-    filters: tuple[Filter, ...]
-
-    def __str__(self) -> str:
-        return f"{self.source} to {self.target}, {self.transport} {self.ports}"
-
-
-@dataclass(frozen=True)
-class FlowProof:
-    """What the proof found of one declared flow."""
-
-    flow: Flow
-    pairs: int
-    """Pairs of actors between which it was tried."""
-    blocked: tuple[str, ...]
-    """Pairs for which it does not pass, with what stops it."""
-    paths: tuple[Path, ...]
-    """One example of each relation."""
-    note: str = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the flow works between all its parties."""
-        return not self.blocked and bool(self.pairs or self.note)
+from .packets import Block
+from .questions import Refusal, refusals
+from .trial import FlowProof, Path, Trial
 
 
 @dataclass(frozen=True)
@@ -66,15 +25,22 @@ class Proof:
     public: tuple[Path, ...]
     """Packets that pass because one end may call anybody and the other, by a public flow, hears anybody."""
     excess: tuple[Excess, ...]
+    refusals: tuple[Refusal, ...]
+    """What must never pass, by name."""
     actors: int
     refused: Mapping[Block, int]
     """Combinations of sender, receiver, transport and port that do not pass, by what stops them first."""
     passing: int
 
     @property
+    def open_refusals(self) -> tuple[Refusal, ...]:
+        """What passes although it must never do."""
+        return tuple(r for r in self.refusals if not r.holds)
+
+    @property
     def holds(self) -> bool:
         """Whether every flow works, nothing else passes, and no filter is wider than its flows."""
-        return all(f.holds for f in self.flows) and not self.undeclared and not self.excess
+        return all(f.holds for f in self.flows) and not (self.undeclared or self.excess or self.open_refusals)
 
 
 def prove(platform: Platform) -> Proof:
@@ -93,208 +59,8 @@ def prove_fabric(fabric: Fabric) -> Proof:
         undeclared=undeclared,
         public=public,
         excess=excesses(fabric),
+        refusals=refusals(trial),
         actors=len(trial.actors),
         refused=trial.refused,
         passing=trial.passing,
     )
-
-
-Rows = dict[int, int]
-"""For each sending actor the receiving ones, as bits."""
-
-
-class Trial:
-    """All packets of a fabric, tried once."""
-
-    def __init__(self, fabric: Fabric) -> None:
-        self.platform = fabric.platform
-        self.actors = actors(fabric.platform)
-        self.filters = Filters(fabric, self.actors)
-        self.refused: Counter[Block] = Counter()
-        self.passing = 0
-        self.passed: dict[tuple[Transport, int], Rows] = {}
-        for transport in TRANSPORTS:
-            for number in range(len(self.filters.spans)):
-                rows = self._try(transport, number)
-                if rows:
-                    self.passed[transport, number] = rows
-
-    @cached_property
-    def tried(self) -> tuple[int, ...]:
-        """For each actor whom it is tried with: all targets but itself, the internet only for those who may call it."""
-        targets = sum(1 << n for n, a in enumerate(self.actors) if a.target)
-        inside = sum(1 << n for n, a in enumerate(self.actors) if a.target and a.site.inside)
-        own = (Kind.SERVER, Kind.SERVICE)
-        return tuple((targets if a.kind in own else inside) & ~(1 << n) for n, a in enumerate(self.actors))
-
-    def _try(self, transport: Transport, number: int) -> Rows:
-        """Return who reaches whom on a span, and count what does not pass by what stops it."""
-        span = self.filters.spans[number]
-        hearing = [self._hears(actor, transport, number) for actor in self.actors]
-        listening = sum(1 << n for n, mask in enumerate(hearing) if mask)
-        rows: Rows = {}
-        for source, actor in enumerate(self.actors):
-            reach = self.tried[source]
-            for block, layer, holder in (
-                (Block.SENDER_HOST, Layer.HOST, actor.host),
-                (Block.SENDER_GROUP, Layer.GROUP, actor.group),
-            ):
-                if holder is not None:
-                    allowed = reach & self.filters.peers((layer, holder, Direction.OUT), transport, number)
-                    self.refused[block] += span.size * (reach & ~allowed).bit_count()
-                    reach = allowed
-            self.refused[Block.RECEIVER_GROUP] += span.size * (reach & ~listening).bit_count()
-            if found := self._received(source, reach & listening, hearing, transport, number):
-                rows[source] = found
-                self.passing += span.size * found.bit_count()
-        return rows
-
-    def _received(self, source: int, reach: int, hearing: list[int], transport: Transport, number: int) -> int:
-        found, size = 0, self.filters.spans[number].size
-        for target in bits(reach):
-            if not hearing[target] >> source & 1:
-                self.refused[self._refusing(source, target, transport, number)] += size
-                continue
-            block, _ = self.filters.on_the_way(source, target, transport, number)
-            if block is None:
-                found |= 1 << target
-            else:
-                self.refused[block] += size
-        return found
-
-    def _hears(self, actor: Actor, transport: Transport, number: int) -> int:
-        """Return the actors that a receiver's group and host let in."""
-        found = (1 << len(self.actors)) - 1
-        for layer, holder in ((Layer.GROUP, actor.group), (Layer.HOST, actor.host)):
-            if holder is not None:
-                found &= self.filters.peers((layer, holder, Direction.IN), transport, number)
-        return found
-
-    def _refusing(self, source: int, target: int, transport: Transport, number: int) -> Block:
-        group = self.actors[target].group
-        heard = group is None or self.filters.passing((Layer.GROUP, group, Direction.IN), transport, number, source)
-        return Block.RECEIVER_HOST if heard else Block.RECEIVER_GROUP
-
-    def flow(self, flow: Flow) -> FlowProof:
-        """Return what was found of a flow."""
-        if flow.source is Party.MANAGEMENT:
-            return self._management(flow)
-        transport, number = Transport(flow.protocol), self.span_of(flow.port)
-        passed = self.passed.get((transport, number), {})
-        pairs, blocked, examples = 0, [], {}
-        for source, mask in self.declared(flow).items():
-            pairs += mask.bit_count()
-            for target in bits(mask & ~passed.get(source, 0)):
-                blocked.append(self._stopped(source, target, transport, number))
-            for target in bits(mask & passed.get(source, 0)):
-                relation = self._relation(source, target)
-                if relation not in examples:
-                    examples[relation] = self.path(source, target, transport, number)
-        return FlowProof(flow, pairs, tuple(blocked), tuple(examples.values()))
-
-    def _management(self, flow: Flow) -> FlowProof:
-        """Operators enter by no port: in the cloud by a session that the server itself opens, over HTTPS."""
-        if self.platform.config.target == "lab":
-            return FlowProof(flow, 0, (), (), "by the lab's management links, which are no network of the platform")
-        carriers = [
-            f
-            for f in self.platform.flows
-            if f.source is Party.PLATFORM and f.port is Port.HTTPS and not self.flow(f).blocked
-        ]
-        names = " or ".join(f.name for f in carriers)
-        return FlowProof(flow, 0, (), (), f"by Session Manager, within {names}" if carriers else "")
-
-    def declared(self, flow: Flow) -> Rows:
-        """Return the pairs of actors that a flow is declared for."""
-        rows: Rows = {}
-        for source, one in enumerate(self.actors):
-            if flow.source in one.parties:
-                rows[source] = sum(
-                    1 << target
-                    for target, two in enumerate(self.actors)
-                    if flow.destination in two.parties and source != target and two.target and _meet(flow, one, two)
-                )
-        return rows
-
-    def others(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-        """Return the paths that no flow declares: those that are nobody's intent, and those public at both ends."""
-        undeclared: list[Path] = []
-        public: list[Path] = []
-        for (transport, number), rows in self.passed.items():
-            said, open_ends = self._said(transport, number)
-            for source, mask in rows.items():
-                for target in bits(mask & ~said.get(source, 0)):
-                    path = self.path(source, target, transport, number)
-                    (public if open_ends.get(source, 0) >> target & 1 else undeclared).append(path)
-        return tuple(undeclared), tuple(public)
-
-    def _said(self, transport: Transport, number: int) -> tuple[Rows, Rows]:
-        span = self.filters.spans[number]
-        said: Rows = {}
-        callers = sum(1 << n for n, a in enumerate(self.actors) if a.kind is Kind.STRANGER)
-        hearers = 0
-        for flow in self.platform.flows:
-            if flow.protocol.value != transport.value or span != Span(flow.port, flow.port):
-                continue
-            for source, mask in self.declared(flow).items():
-                said[source] = said.get(source, 0) | mask
-            if flow.destination is Party.INTERNET:
-                callers |= self._members(flow.source)
-            if flow.source is Party.INTERNET:
-                hearers |= self._members(flow.destination)
-        return said, dict.fromkeys(bits(callers), hearers)
-
-    def _members(self, party: Party) -> int:
-        return sum(1 << n for n, a in enumerate(self.actors) if party in a.parties)
-
-    def span_of(self, port: int) -> int:
-        """Return the number of the span that holds a port."""
-        return next(n for n, s in enumerate(self.filters.spans) if s.first <= port <= s.last)
-
-    def path(self, source: int, target: int, transport: Transport, number: int) -> Path:
-        """Return a passing pair with its filters, in the order in which a packet meets them."""
-        one, two = self.actors[source], self.actors[target]
-        held: list[Filter | None] = []
-        for layer, holder in ((Layer.HOST, one.host), (Layer.GROUP, one.group)):
-            if holder is not None:
-                held.append(self.filters.passing((layer, holder, Direction.OUT), transport, number, target))
-        held += self.filters.on_the_way(source, target, transport, number)[1]
-        for layer, holder in ((Layer.GROUP, two.group), (Layer.HOST, two.host)):
-            if holder is not None:
-                held.append(self.filters.passing((layer, holder, Direction.IN), transport, number, source))
-        span, relation = self.filters.spans[number], self._relation(source, target)
-        return Path(one.name, two.name, transport, span, relation, tuple(f for f in held if f))
-
-    def _relation(self, source: int, target: int) -> str:
-        one, two = self.actors[source], self.actors[target]
-        if not (one.site.inside and two.site.inside):
-            return "internet" if one.address.version == 4 else "internet, IPv6"  # noqa: PLR2004 - the IP version
-        return "in one region" if one.site.region == two.site.region else "between regions"
-
-    def _stopped(self, source: int, target: int, transport: Transport, number: int) -> str:
-        names = f"{self.actors[source].name} to {self.actors[target].name}"
-        return f"{names}: {', '.join(self.blocks(source, target, transport, number))}"
-
-    def blocks(self, source: int, target: int, transport: Transport, number: int) -> tuple[Block, ...]:
-        """Return everything that stops a packet, each by itself."""
-        return tuple(dict.fromkeys(self._blocks(source, target, transport, number)))
-
-    def _blocks(self, source: int, target: int, transport: Transport, number: int) -> Iterator[Block]:
-        one, two = self.actors[source], self.actors[target]
-        for block, layer, holder, direction, peer in (
-            (Block.SENDER_HOST, Layer.HOST, one.host, Direction.OUT, target),
-            (Block.SENDER_GROUP, Layer.GROUP, one.group, Direction.OUT, target),
-            (Block.RECEIVER_GROUP, Layer.GROUP, two.group, Direction.IN, source),
-            (Block.RECEIVER_HOST, Layer.HOST, two.host, Direction.IN, source),
-        ):
-            key = (layer, holder or "", direction)
-            if holder is not None and self.filters.passing(key, transport, number, peer) is None:
-                yield block
-        yield from self.filters.stops_on_the_way(source, target, transport, number)
-
-
-def _meet(flow: Flow, one: Actor, two: Actor) -> bool:
-    """Return whether two actors can be the ends of a flow: of one IP version, of one region where it is regional."""
-    if one.address.version != two.address.version or not (one.site.inside or two.site.inside):
-        return False
-    return not flow.regional or not (one.site.inside and two.site.inside) or one.site.region == two.site.region
