@@ -20,12 +20,14 @@ from onedallmail.platform.addresses import (
     inspection_subnets,
 )
 from onedallmail.platform.firewall import ANYWHERE
+from onedallmail.platform.routes import Side
 
+from components.acls import InspectionAcl
 from components.context import Context
 from components.firewall_rules import FirewallRules
 from components.flow_logs import LogArchive, vpc_flow_log
 from components.network import Egress
-from components.transit import Side, TransitHub
+from components.transit import TransitHub
 
 Key = tuple[InspectionTier, str]
 
@@ -66,6 +68,8 @@ class InspectionVpc(pulumi.ComponentResource):
         self._through_firewall(firewall, rules)
         self._attach(hub)
         self._close_defaults(vpc)
+        subnets = list(self._subnet_ids.values())
+        InspectionAcl(name, context=context, region=region, vpc_id=vpc.id, subnet_ids=subnets, opts=self._child)
         vpc_flow_log(name, context=context, region=region, vpc_id=vpc.id, logs=logs, parent=self)
         self.register_outputs({"vpcId": self.vpc_id, "cidr": self.cidr, "firewallArn": self.firewall_arn})
 
@@ -233,6 +237,13 @@ class InspectionVpc(pulumi.ComponentResource):
             region=self._region,
             default_route_table_id=vpc.default_route_table_id,
             routes=[],
+            tags=self._tags("default-closed"),
+            opts=self._child,
+        )
+        aws.ec2.DefaultNetworkAcl(
+            f"{self._name}-default",
+            region=self._region,
+            default_network_acl_id=vpc.default_network_acl_id,
             tags=self._tags("default-closed"),
             opts=self._child,
         )

@@ -3,6 +3,8 @@
 import pulumi
 import pulumi_aws as aws
 
+from onedallmail.platform.egress import REGIONAL_SERVICES, allowed_domains
+from onedallmail.platform.model import Platform
 from onedallmail.platform.naming import DataClass
 
 from components.context import Context
@@ -112,7 +114,7 @@ class ResolverGuard(pulumi.ComponentResource):
             action="ALLOW",
             priority=ALLOW_PRIORITY,
             firewall_rule_group_id=group.id,
-            firewall_domain_list_id=self._domains("allowed", allowed_names(self._context)),
+            firewall_domain_list_id=self._domains("allowed", allowed_names(self._context.platform, self._region)),
             # A mirror's name leads by CNAME to its content network; the first name is the one that was allowed.
             firewall_domain_redirection_action="TRUST_REDIRECTION_DOMAIN",
             opts=self._child,
@@ -159,7 +161,13 @@ class ResolverGuard(pulumi.ComponentResource):
         ).id
 
 
-def allowed_names(context: Context) -> list[str]:
-    """Return the names that the resolver answers: what servers may call, and the stack's own domains."""
-    domains = {"amazonaws.com", "debian.org", *context.platform.config.egress_domains, *context.platform.domains}
-    return sorted(name for domain in domains for name in (domain, f"*.{domain}"))
+def allowed_names(platform: Platform, region: str) -> list[str]:
+    """Return the names that the resolver answers: what servers may call, endpoints, and the stack's own domains."""
+    names = {*allowed_domains(platform, region), *(f".{domain}" for domain in platform.domains)}
+    names |= {f"{service}.{region}.amazonaws.com" for service in REGIONAL_SERVICES}
+    return sorted({form for name in names for form in _forms(name)})
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """Return a name as DNS Firewall lists it; one that begins with a dot stands for itself and all below."""
+    return (name[1:], f"*{name}") if name.startswith(".") else (name,)
