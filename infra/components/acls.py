@@ -12,7 +12,6 @@ from onedallmail.platform.firewall import ANYWHERE, Network
 
 from components.context import Context
 
-
 OUT, ANSWERS, MAIL = 100, 200, 300
 """Numbers of an inspection ACL's rules: what leaves, answers of the internet (and its word that a packet is too big,
 RFC 1191), what mail networks send."""

@@ -1,4 +1,4 @@
-"""What the network firewall lets pass: the plan's rule groups, tried in strict order, and the policy that joins them."""
+"""What the network firewall lets pass: rule groups of the plan, tried in strict order, and the policy of them all."""
 
 import pulumi
 import pulumi_aws as aws
@@ -21,7 +21,6 @@ class FirewallRules(pulumi.ComponentResource):
         self._name, self._context, self._region = name, context, region
         self._child = pulumi.ResourceOptions(parent=self)
         groups = rule_groups(context.platform, region)
-        references = [{"resource_arn": self._group(group), "priority": group.priority} for group in groups]
         policy_name = context.name(region, "inspection")
         policy = aws.networkfirewall.FirewallPolicy(
             name,
@@ -33,7 +32,9 @@ class FirewallRules(pulumi.ComponentResource):
                 "stateless_fragment_default_actions": ["aws:forward_to_sfe"],
                 "stateful_engine_options": {"rule_order": STRICT, "stream_exception_policy": "DROP"},
                 "stateful_default_actions": ["aws:drop_established", "aws:alert_established"],
-                "stateful_rule_group_references": references,
+                "stateful_rule_group_references": [
+                    {"resource_arn": self._group(group), "priority": group.priority} for group in groups
+                ],
             },
             tags=context.tags(policy_name),
             opts=self._child,

@@ -69,9 +69,10 @@ class MailVpc(pulumi.ComponentResource):
         gateway = self._internet()
         self.egress = {zone: self._nat(zone, gateway) for zone in nat_zones(platform, region)}
         self._close_defaults(vpc)
-        NetworkAcls(
-            name, context=context, region=region.name, vpc_id=vpc.id, subnet_ids=self.subnet_ids, opts=self._child
-        )
+        if platform.options.whole_network:
+            NetworkAcls(
+                name, context=context, region=region.name, vpc_id=vpc.id, subnet_ids=self.subnet_ids, opts=self._child
+            )
         self.quarantine_group_id = self._quarantine_group()
         vpc_flow_log(name, context=context, region=region.name, vpc_id=vpc.id, logs=logs, parent=self)
         self.register_outputs({"vpcId": self.vpc_id, "cidr": self.cidr, "quarantineGroupId": self.quarantine_group_id})
