@@ -12,9 +12,18 @@ from onedallmail.platform.firewall import ANYWHERE, Network
 
 from components.context import Context
 
-OUT, ANSWERS, MAIL = 100, 200, 300
-"""Numbers of an inspection ACL's rules: what leaves, answers of the internet (and its word that a packet is too big,
-RFC 1191), what mail networks send."""
+OUT, ANSWERS, TOO_BIG, MAIL = 100, 200, 290, 300
+"""Numbers of an inspection ACL's rules: what leaves, answers of the internet, its word that a packet is too big
+(RFC 1191), what mail networks send."""
+
+REMOTE_DESKTOP = 3389
+ANSWERED = (
+    ("tcp", ANY_CLIENT[0], REMOTE_DESKTOP - 1),
+    ("tcp", REMOTE_DESKTOP + 1, ANY_CLIENT[1]),
+    ("udp", *ANY_CLIENT),
+)
+"""Ports from which a NAT gateway calls. The one of remote administration is left out (CIS AWS 5.1): a call from it, one
+in 64 000, gets no answer and is made again."""
 
 
 class NetworkAcls(pulumi.ComponentResource):
@@ -93,10 +102,10 @@ class InspectionAcl(pulumi.ComponentResource):
         ).id
         anywhere = str(ANYWHERE)
         self._allow("out", OUT, egress=True, protocol="-1", cidr_block=anywhere)
-        first, last = ANY_CLIENT
-        for number, protocol in ((ANSWERS, "tcp"), (ANSWERS + 1, "udp")):
-            self._allow(protocol, number, protocol=protocol, cidr_block=anywhere, from_port=first, to_port=last)
-        self._allow("too-big", ANSWERS + 2, protocol="icmp", cidr_block=anywhere, icmp_type=3, icmp_code=4)
+        for number, (protocol, first, last) in enumerate(ANSWERED):
+            name = f"{protocol}-{first}"
+            self._allow(name, ANSWERS + number, protocol=protocol, cidr_block=anywhere, from_port=first, to_port=last)
+        self._allow("too-big", TOO_BIG, protocol="icmp", cidr_block=anywhere, icmp_type=3, icmp_code=4)
         for number, network in enumerate(context.platform.regions.values()):
             self._allow(str(network), MAIL + number, protocol="-1", cidr_block=str(network))
         self.register_outputs({})

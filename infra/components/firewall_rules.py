@@ -10,15 +10,25 @@ from components.context import Context
 STRICT = "STRICT_ORDER"
 """Groups by priority, rules from the top down; the engine's own order would let any pass rule win over any drop."""
 
+CUSTOMER_KEY = "CUSTOMER_KMS"
+
 
 class FirewallRules(pulumi.ComponentResource):
     """A region's firewall policy; what no rule passes is dropped, and the drop is logged."""
 
     policy_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, *, context: Context, region: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        region: str,
+        key_arn: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("onedallmail:network:FirewallRules", name, None, opts)
-        self._name, self._context, self._region = name, context, region
+        self._name, self._context, self._region, self._key_arn = name, context, region, key_arn
         self._child = pulumi.ResourceOptions(parent=self)
         groups = rule_groups(context.platform, region)
         policy_name = context.name(region, "inspection")
@@ -36,6 +46,7 @@ class FirewallRules(pulumi.ComponentResource):
                     {"resource_arn": self._group(group), "priority": group.priority} for group in groups
                 ],
             },
+            encryption_configuration={"type": CUSTOMER_KEY, "key_id": self._key_arn},
             tags=context.tags(policy_name),
             opts=self._child,
         )
@@ -72,6 +83,7 @@ class FirewallRules(pulumi.ComponentResource):
                 },
                 "stateful_rule_options": {"rule_order": STRICT},
             },
+            encryption_configuration={"type": CUSTOMER_KEY, "key_id": self._key_arn},
             tags=self._context.tags(group_name),
             opts=self._child,
         ).arn

@@ -1,4 +1,4 @@
-"""Route 53 Resolver in a mail network: queries logged, answers validated, names outside the allow list refused."""
+"""Route 53 Resolver in the networks of a region: queries logged, answers validated, names not allowed refused."""
 
 import pulumi
 import pulumi_aws as aws
@@ -9,6 +9,7 @@ from onedallmail.platform.naming import DataClass
 
 from components.context import Context
 from components.flow_logs import LogArchive
+from components.inspection import InspectionVpc
 from components.network import MailVpc
 
 ALLOW_PRIORITY, BLOCK_PRIORITY = 100, 900
@@ -21,7 +22,11 @@ NAME_LENGTH = 64
 
 
 class ResolverGuard(pulumi.ComponentResource):
-    """The rules of a VPC's resolver. Servers resolve mail names themselves; agents and boot use this resolver."""
+    """The rules of the resolver in a region's networks.
+
+    Servers resolve mail names themselves; boot and agents use this one. Nothing in an inspection network looks up
+    names, so that any look-up from there is a finding.
+    """
 
     rule_group_id: pulumi.Output[str]
 
@@ -33,11 +38,15 @@ class ResolverGuard(pulumi.ComponentResource):
         region: str,
         network: MailVpc,
         logs: LogArchive,
+        inspection: InspectionVpc | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:network:ResolverGuard", name, None, opts)
         self._name, self._context, self._region, self._network = name, context, region, network
         self._child = pulumi.ResourceOptions(parent=self)
+        self._vpc_ids = {name: network.vpc_id}
+        if inspection is not None:
+            self._vpc_ids[f"{name}-inspection"] = inspection.vpc_id
         self._log_queries(logs)
         self._validate()
         self._keep_own_domains()
@@ -48,7 +57,7 @@ class ResolverGuard(pulumi.ComponentResource):
         return self._context.name(self._region, *parts)
 
     def _log_queries(self, logs: LogArchive) -> None:
-        """Log every query of the network with its answer and what the firewall made of it."""
+        """Log every query of the networks with its answer and what the firewall made of it."""
         config = aws.route53.ResolverQueryLogConfig(
             self._name,
             region=self._region,
@@ -58,19 +67,19 @@ class ResolverGuard(pulumi.ComponentResource):
             # The service tries the bucket when the configuration is made; only the bucket's policy lets it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(logs.ready)),
         )
-        aws.route53.ResolverQueryLogConfigAssociation(
-            self._name,
-            region=self._region,
-            resolver_query_log_config_id=config.id,
-            resource_id=self._network.vpc_id,
-            opts=self._child,
-        )
+        for name, vpc_id in self._vpc_ids.items():
+            aws.route53.ResolverQueryLogConfigAssociation(
+                name,
+                region=self._region,
+                resolver_query_log_config_id=config.id,
+                resource_id=vpc_id,
+                opts=self._child,
+            )
 
     def _validate(self) -> None:
         """Let the resolver check DNSSEC signatures (RFC 4035) before it answers."""
-        aws.route53.ResolverDnsSecConfig(
-            self._name, region=self._region, resource_id=self._network.vpc_id, opts=self._child
-        )
+        for name, vpc_id in self._vpc_ids.items():
+            aws.route53.ResolverDnsSecConfig(name, region=self._region, resource_id=vpc_id, opts=self._child)
 
     def _keep_own_domains(self) -> None:
         """Resolve the stack's own domains here, whatever rule for a parent domain another account shares with this one.
@@ -130,25 +139,26 @@ class ResolverGuard(pulumi.ComponentResource):
             firewall_domain_list_id=self._domains("everything", [EVERYTHING]),
             opts=self._child,
         )
+        for name, vpc_id in self._vpc_ids.items():
+            self._apply(name, vpc_id, group)
+        return group.id
+
+    def _apply(self, name: str, vpc_id: pulumi.Output[str], group: aws.route53.ResolverFirewallRuleGroup) -> None:
+        """Put a VPC's look-ups under the firewall, and refuse them while it does not answer."""
         aws.route53.ResolverFirewallRuleGroupAssociation(
-            self._name,
+            name,
             region=self._region,
             name=self._label("dns-firewall"),
             firewall_rule_group_id=group.id,
-            vpc_id=self._network.vpc_id,
+            vpc_id=vpc_id,
             priority=ASSOCIATION_PRIORITY,
             mutation_protection="ENABLED" if self._context.lasting else "DISABLED",
             tags=self._context.tags(self._label("dns-firewall")),
             opts=self._child,
         )
         aws.route53.ResolverFirewallConfig(
-            self._name,
-            region=self._region,
-            resource_id=self._network.vpc_id,
-            firewall_fail_open="DISABLED",
-            opts=self._child,
+            name, region=self._region, resource_id=vpc_id, firewall_fail_open="DISABLED", opts=self._child
         )
-        return group.id
 
     def _domains(self, what: str, names: list[str]) -> pulumi.Output[str]:
         return aws.route53.ResolverFirewallDomainList(

@@ -37,6 +37,8 @@ ALL_OFF = {
 
 COMPONENTS = ("context", "endpoints", "inspection", "network", "peering", "resolver", "transit")
 
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -168,20 +170,29 @@ def _program(stack: Mapping[str, Any]) -> None:
     for name, net in networks.items():
         if config.options.endpoints:
             component["endpoints"].Endpoints(f"endpoints-{name}", context=context, region=name, network=net)
-        if config.options.dns_firewall:
-            component["resolver"].ResolverGuard(
-                f"resolver-{name}", context=context, region=name, network=net, logs=logs
-            )
     if not config.options.inspection:
         component["peering"].PeeringMesh("peering", context=context, networks=networks)
-        return
     hubs = {
         name: transit.TransitHub(f"transit-{name}", context=context, region=name, network=net)
         for name, net in networks.items()
+        if config.options.inspection
     }
-    for name, hub in hubs.items():
-        component["inspection"].InspectionVpc(f"inspection-{name}", context=context, region=name, hub=hub, logs=logs)
+    inspected = {
+        name: component["inspection"].InspectionVpc(
+            f"inspection-{name}", context=context, region=name, hub=hub, logs=logs, key_arn=KEY
+        )
+        for name, hub in hubs.items()
+    }
     transit.TransitMesh("transit", context=context, hubs=hubs)
+    for name, net in networks.items():
+        component["resolver"].ResolverGuard(
+            f"resolver-{name}",
+            context=context,
+            region=name,
+            network=net,
+            inspection=inspected.get(name),
+            logs=logs,
+        )
 
 
 def _main() -> None:

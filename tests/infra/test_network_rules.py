@@ -10,10 +10,12 @@ import pytest
 from onedallmail.platform.acl import acl_rules, acl_tiers
 from onedallmail.platform.addresses import InspectionTier, Tier
 from onedallmail.platform.egress import REGIONAL_SERVICES
+from onedallmail.platform.firewall import party_rules
+from onedallmail.platform.flows import Party
 from onedallmail.platform.inspection_rules import rule_groups
 from onedallmail.platform.routes import Route, Target, inspection_routes, mail_routes, transit_routes
 
-from .network_stack import ALL_OFF, Made, network, platform_of
+from .network_stack import ALL_OFF, KEY, Made, network, platform_of
 
 OPTIONS: list[dict[str, bool]] = [
     {},
@@ -130,6 +132,13 @@ def test_the_internet_only_answers_an_inspection_network() -> None:
     entering = [r for r in rules if not r.get("egress") and r["cidrBlock"] == "0.0.0.0/0"]
     assert entering
     assert all(r["protocol"] == "icmp" or r["fromPort"] >= 1024 for r in entering)
+    assert not [r for r in entering if r["protocol"] == "tcp" and r["fromPort"] <= 3389 <= r["toPort"]], "CIS AWS 5.1"
+
+
+def test_firewall_and_rules_lie_under_the_regions_key() -> None:
+    for type_ in ("firewall", "firewallPolicy", "ruleGroup"):
+        for made in of_type({}, f"networkfirewall/{type_}"):
+            assert made.inputs["encryptionConfiguration"] == {"type": "CUSTOMER_KMS", "keyId": KEY}
 
 
 def test_rule_groups_are_those_of_the_plan_and_tried_in_strict_order() -> None:
@@ -180,6 +189,23 @@ def test_endpoints_take_only_this_accounts_principals_and_named_actions() -> Non
     assert services == {"s3", *REGIONAL_SERVICES}
 
 
+def test_endpoints_hear_exactly_the_servers_of_the_intent_graph_and_call_nobody() -> None:
+    platform = platform_of({})
+    groups = {m.id: m.inputs["region"] for m in of_type({}, "ec2/securityGroup") if m.name.endswith("-endpoint")}
+    made = {
+        (groups[m.inputs["securityGroupId"]], m.inputs["fromPort"], m.inputs["cidrIpv4"])
+        for m in of_type({}, "vpc/securityGroupIngressRule")
+    }
+    assert made == {
+        (region, rule.flow.port, str(peer))
+        for region in platform.regions
+        for rule in party_rules(platform, Party.ENDPOINT, region)
+        for peer in rule.peers
+    }
+    assert made
+    assert not of_type({}, "vpc/securityGroupEgressRule")
+
+
 def test_interface_endpoints_stand_in_each_zone_of_their_own_tier() -> None:
     tiers = {m.id: m.name.split("-")[-2:] for m in of_type({}, "ec2/subnet")}
     for endpoint in of_type({}, "ec2/vpcEndpoint"):
@@ -202,7 +228,7 @@ def test_the_resolver_answers_allowed_names_only_and_none_when_its_firewall_fail
 
 
 @pytest.mark.parametrize("options", [{}, ALL_OFF])
-def test_every_mail_network_logs_and_validates_its_resolvers_answers(options: dict[str, bool]) -> None:
-    networks = {m.id for m in of_type(options, "ec2/vpc") if m.name.startswith("network-")}
+def test_every_network_logs_and_validates_its_resolvers_answers(options: dict[str, bool]) -> None:
+    networks = {m.id for m in of_type(options, "ec2/vpc")}
     for type_ in ("resolverQueryLogConfigAssociation", "resolverDnsSecConfig", "resolverFirewallConfig"):
         assert {m.inputs["resourceId"] for m in of_type(options, f"route53/{type_}")} == networks
