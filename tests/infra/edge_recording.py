@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,6 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 from onedallmail.paths import ROOT
 from onedallmail.platform.addresses import ZONES, Tier
 from onedallmail.platform.records import mail_regions
-
-from .recording import ProgramError, Registered
 
 SETTINGS: dict[str, Any] = {
     "target": "aws",
@@ -29,6 +28,19 @@ SETTINGS: dict[str, Any] = {
         {"name": "eu-north-1", "cidr": "10.30.0.0/16", "servers": [{"name": "c1", "role": "witness"}]},
     ],
 }
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the components registered it."""
+
+    name: str
+    type: str
+    inputs: dict[str, Any]
+
+
+class RecordingError(Exception):
+    """The components ended with an error; the message is their standard error."""
 
 
 class _Recorder(Mocks):
@@ -69,7 +81,7 @@ def record_edge(changes: str = "{}") -> tuple[Registered, ...]:
     """Return what a platform with these settings (JSON) registers for edge and names.
 
     Raises:
-        ProgramError: with the program's own words.
+        RecordingError: with the program's own words.
     """
     settings = {**SETTINGS, **json.loads(changes)}
     keys = {"dkimPublicKeys": dict.fromkeys(settings["domains"], "QUJD"), "dkimPrivateKeys": {}}
@@ -79,7 +91,7 @@ def record_edge(changes: str = "{}") -> tuple[Registered, ...]:
     argv = [sys.executable, "-m", "tests.infra.edge_recording"]
     done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
-        raise ProgramError(done.stderr)
+        raise RecordingError(done.stderr)
     return tuple(Registered(**r) for r in json.loads(done.stdout))
 
 

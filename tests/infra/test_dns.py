@@ -3,8 +3,7 @@
 import json
 from collections import defaultdict
 
-from .edge_recording import of_type, options, record_edge
-from .recording import Registered
+from .edge_recording import Registered, of_type, options, record_edge
 
 TWO_DOMAINS = json.dumps({"domains": ["acme.example", "second.example"]})
 NO_BALANCERS = options(balancers=False, accelerator=False, web=False)
