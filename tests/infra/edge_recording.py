@@ -147,7 +147,8 @@ class _Edge:
         self._reverse_names()
         if self.chosen.shield_advanced:
             shield = _component("shield", "ShieldProtections")
-            shield("shield", context=self.context, arns={f"web-{r}": w.arn for r, w in web.items()})
+            arns = {f"mail-{r}-{z}": arn for r, e in mail.items() for z, arn in e.public.address_arns.items()}
+            shield("shield", context=self.context, arns={**arns, **{f"web-{r}": w.arn for r, w in web.items()}})
 
     def _zones(self) -> None:
         zone = _component("dns", "MailDns")

@@ -180,5 +180,9 @@ def test_log_in_paths_have_a_lower_limit_a_size_and_methods_of_their_own() -> No
 def test_shield_advanced_is_bought_only_where_the_stack_says_so() -> None:
     assert not [r for r in record_edge() if r.type.startswith("aws:shield/")]
     made = record_edge(options(shieldAdvanced=True))
-    assert len(of_type(made, "Protection")) == len(REGIONS)
+    protected = {p.inputs["resourceArn"] for p in of_type(made, "Protection")}
+    assert {f"arn:web-{region}" for region in REGIONS} < protected
+    addresses = protected - {f"arn:web-{region}" for region in REGIONS}
+    assert len(addresses) == 3 * len(REGIONS)
+    assert all(":123456789012:eip-allocation/" in a for a in addresses), "Shield refuses the ARN that EC2 gives"
     assert len(of_type(made, "ProtectionGroup")) == 1
