@@ -5,8 +5,10 @@ from typing import Any
 
 from onedallmail.outputs import read_outputs
 from onedallmail.platform.firewall import Rule, host_rules
+from onedallmail.platform.flows import Party
 from onedallmail.platform.model import Platform
 from onedallmail.platform.ports import Port
+from onedallmail.platform.records import exchanger, helo_name
 from onedallmail.stackfile import load_platform
 
 
@@ -28,6 +30,8 @@ def inventory(stack: str) -> dict[str, Any]:
             groups.setdefault("etcd", []).append(name)
     if outputs["target"] == "lab":
         _join_lab(stack, hosts, groups)
+    else:
+        _join_aws(hosts, groups)
     return {
         "_meta": {"hostvars": hosts},
         "all": {"vars": _common(platform, outputs, servers), "children": sorted(groups)},
@@ -51,7 +55,35 @@ def _server(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _host(platform: Platform, facts: dict[str, Any]) -> dict[str, Any]:
     rules = host_rules(platform, platform.server(facts["name"]))
-    return {"onedallmail_server": facts, "onedallmail_host_rules": list(_plain(rules))}
+    balanced = platform.options.balancers
+    names = {
+        "helo_name": helo_name(platform, facts["name"]),
+        "exchanger": exchanger(platform, facts["region"]) if balanced else facts["fqdn"],
+    }
+    balancers = platform.networks(Party.EDGE, facts["region"]) if balanced else ()
+    return {
+        "onedallmail_server": {**facts, **names},
+        "onedallmail_host_rules": list(_plain(rules)),
+        "onedallmail_balancer_networks": [str(network) for network in balancers],
+    }
+
+
+SESSION = (
+    "aws ssm start-session --region {region} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
+)
+"""SSH inside a session: no port of a server is open to operators, and IAM decides who may begin one."""
+
+
+def _join_aws(hosts: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> None:
+    """Add how servers in AWS are reached: by instance id, through Session Manager."""
+    for host in hosts.values():
+        facts = host["onedallmail_server"]
+        proxy = SESSION.format(region=facts["region"])
+        host.update(
+            ansible_host=facts["instance_id"],
+            ansible_ssh_common_args=f"-o StrictHostKeyChecking=accept-new -o ProxyCommand='{proxy}'",
+        )
+    groups["aws"] = sorted(hosts)
 
 
 def _plain(rules: Iterable[Rule]) -> Iterable[dict[str, Any]]:

@@ -16,6 +16,8 @@ import pulumi
 import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
+from onedallmail.cloud.rules import rules_of
+from onedallmail.cloud.schema import inputs_of, known, outputs_of, plain_type
 from onedallmail.paths import ROOT
 
 DKIM = {
@@ -35,6 +37,9 @@ class Registered:
     name: str
     type: str
     inputs: dict[str, Any]
+    id: str
+    outputs: dict[str, Any]
+    """What it was answered: its inputs, a made-up text for each output that is one, ARN and public address."""
 
 
 class _Recorder(Mocks):
@@ -42,12 +47,22 @@ class _Recorder(Mocks):
         self.resources: list[dict[str, Any]] = []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.resources.append({"name": args.name, "type": args.typ, "inputs": args.inputs})
         computed = {"arn": f"arn:aws:mock:::{args.name}", "publicIp": f"198.51.100.{len(self.resources) % 250}"}
-        return f"{args.name}-id", {**args.inputs, **computed}
+        identifier, outputs = f"{args.name}-id", {**_made_up(args.typ, args.name), **args.inputs, **computed}
+        seen = {"name": args.name, "type": args.typ, "inputs": args.inputs, "id": identifier, "outputs": outputs}
+        self.resources.append(seen)
+        return identifier, outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         return {"id": "ami-1", "token": args.token}, []
+
+
+def _made_up(token: str, name: str) -> dict[str, str]:
+    """Return a text for each output that the cloud would add as one, so that resources refer to each other as there."""
+    if not known(token):
+        return {}
+    left_out = set(inputs_of(token)) - {rules_of(token).autoname}
+    return {p: f"{name}-{p}" for p, hint in outputs_of(token).items() if plain_type(hint) is str and p not in left_out}
 
 
 def _config(stack: str, changes: Mapping[str, Any]) -> dict[str, str]:

@@ -21,3 +21,11 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcome(site_folder: Path) -> Outcome:
     """Return what rendering every template gave (once a run: it takes some seconds)."""
     return render_all(site_folder, site_folder / "inventory.sh")
+
+
+@pytest.fixture(scope="session")
+def aws_outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Return every template rendered for the production example, whose servers stand behind load balancers."""
+    folder = tmp_path_factory.mktemp("aws")
+    with pytest.MonkeyPatch.context() as patch:
+        return render_all(folder, write_site(folder, patch, "example"), "a1,b1,c1")

@@ -49,8 +49,8 @@ class Outcome:
     arguments: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-def render_all(folder: Path, inventory: Path) -> Outcome:
-    """Render every template for the hosts that the site playbook gives it to."""
+def render_all(folder: Path, inventory: Path, hosts: str = HOSTS) -> Outcome:
+    """Render every template for those of `hosts` that the site playbook gives it to."""
     for role in ROLE_NAMES:
         _write_shadow(folder / "roles" / role, role)
     _write_canary(folder / "roles" / CANARY)
@@ -60,7 +60,7 @@ def render_all(folder: Path, inventory: Path) -> Outcome:
     playbook.write_text(yaml.safe_dump(plays, sort_keys=False))
     variables = {"onedallmail_state_dir": str(folder / "state"), "ansible_connection": "local"}
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook), "-i", str(inventory)]
-    argv += ["--limit", HOSTS, "-e", f"@{REGISTERED}", "-e", json.dumps(variables)]
+    argv += ["--limit", hosts, "-e", f"@{REGISTERED}", "-e", json.dumps(variables)]
     done = subprocess.run(
         argv, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The real inventory of the lab stack, made from outputs that a provisioning would leave, without a lab."""
+"""The real inventory of a stack, made from outputs that a provisioning would leave, without a lab or a cloud."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def outputs(platform: Platform) -> dict[str, Any]:
     arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:dkim"
     return {
         "stack": platform.stack,
-        "target": "lab",
+        "target": platform.config.target,
         "domain": platform.domain,
         "domains": list(platform.domains),
         "servers": servers,
@@ -54,13 +54,13 @@ def public_addresses(platform: Platform) -> dict[str, str]:
     return {s.name: f"198.51.100.{n}" for n, s in enumerate(platform.servers, start=10) if s.public}
 
 
-def write_site(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+def write_site(folder: Path, patch: pytest.MonkeyPatch, stack: str = STACK) -> Path:
     """Write inventory, group variables and state files below `folder`; return the inventory's path."""
-    platform = load_platform(STACK)
+    platform = load_platform(stack)
     patch.setattr(inventory, "read_outputs", lambda _: outputs(platform))
     patch.setitem(sys.modules, "onedallmail.lab.lab", _running_lab(platform))
     document = folder / "inventory.json"
-    document.write_text(json.dumps(inventory.inventory(STACK)))
+    document.write_text(json.dumps(inventory.inventory(stack)))
     script = folder / "inventory.sh"
     script.write_text(f'#!/bin/sh\n[ "$1" = --host ] && echo "{{}}" || cat {document}\n')
     script.chmod(0o755)

@@ -110,6 +110,21 @@ class RegionConfig(Strict):
         return value
 
 
+class SessionAgent(Strict):
+    """Release of the Session Manager agent that new servers install."""
+
+    version: Annotated[str, Field(pattern=r"^(latest|\d+\.\d+\.\d+\.\d+)$")] = "latest"
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest of the Debian package; stated, no other package is installed."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.sha256 and self.version == "latest":
+            msg = "sha256 needs a version: the latest release changes"
+            raise ValueError(msg)
+        return self
+
+
 class StackConfig(Strict):
     """A whole stack, as `Pulumi.<stack>.yaml` states it below the key prefix `onedallmail:`."""
 
@@ -136,6 +151,11 @@ class StackConfig(Strict):
     log_retention_days: LogRetention = 400
     key_administrators: tuple[RoleArn, ...] = ()
     """Who may administer keys without using them; empty: a role that the account's own administrators may assume."""
+    operator_keys: tuple[
+        Annotated[str, Field(pattern=r"^(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/=]+")], ...
+    ] = ()
+    """SSH public keys with which operators and Ansible log in, through Session Manager only."""
+    session_agent: SessionAgent = SessionAgent()
     monthly_budget_usd: Annotated[int, Field(ge=1)] | None = None
     organization_id: Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")] | None = None
     account_id: AccountId | None = None

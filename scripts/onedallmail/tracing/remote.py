@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from onedallmail.ssh import ssh_command
+
 from .lines import LogLine, parse_line
 
 OWN_LOG = "/var/log/mail.log"
@@ -34,27 +36,13 @@ def places(inventory: Mapping[str, Any], collector: str | None = None) -> tuple[
     hosts = inventory["_meta"]["hostvars"]
     names = inventory["mail"]["hosts"]
     if collector is None:
-        return tuple(Place(name, _ssh(hosts[name]), OWN_LOG) for name in names)
+        return tuple(Place(name, ssh_command(hosts[name]), OWN_LOG) for name in names)
     if collector not in hosts:
         msg = f"no server is named {collector}; servers: {', '.join(sorted(hosts))}"
         raise LogsUnreachableError(msg)
-    ssh = _ssh(hosts[collector])
+    ssh = ssh_command(hosts[collector])
     fqdns = {name: hosts[name]["onedallmail_server"]["fqdn"] for name in names}
     return tuple(Place(name, ssh, COLLECTED_LOG.format(fqdn=fqdn)) for name, fqdn in fqdns.items())
-
-
-def _ssh(host: Mapping[str, Any]) -> tuple[str, ...]:
-    options = shlex.split(host.get("ansible_ssh_common_args", ""))
-    address = host.get("ansible_host") or host["onedallmail_server"]["instance_id"]
-    return (
-        "ssh",
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "LogLevel=ERROR",
-        *options,
-        f"{host.get('ansible_user', 'admin')}@{address}",
-    )
 
 
 def command(path: str, words: Iterable[str]) -> str:

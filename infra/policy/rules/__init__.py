@@ -1,0 +1,48 @@
+"""All rules of the pack, one concern a file."""
+
+from ..model import AnyRule
+from . import (
+    backup,
+    compute,
+    detection,
+    dns,
+    edge,
+    governance,
+    iam,
+    identities,
+    keys,
+    logging,
+    messaging,
+    network,
+    security_groups,
+    stack_detection,
+    stack_dns,
+    stack_logging,
+    stack_network,
+    stack_servers,
+    stack_storage,
+    storage,
+)
+
+ALL_RULES: tuple[AnyRule, ...] = (
+    *governance.RULES,
+    *security_groups.RULES,
+    *network.RULES,
+    *edge.RULES,
+    *compute.RULES,
+    *keys.RULES,
+    *iam.RULES,
+    *identities.RULES,
+    *storage.RULES,
+    *messaging.RULES,
+    *backup.RULES,
+    *dns.RULES,
+    *logging.RULES,
+    *detection.RULES,
+    *stack_network.RULES,
+    *stack_storage.RULES,
+    *stack_servers.RULES,
+    *stack_dns.RULES,
+    *stack_logging.RULES,
+    *stack_detection.RULES,
+)

@@ -1,0 +1,1 @@
+"""Checks before mail is let out: what the outside world grants the platform, seen from its own servers."""

@@ -1,0 +1,1 @@
+"""For each rule of the policy pack what passes it and what does not, by concern."""
