@@ -26,7 +26,8 @@ HOME = "eu-central-1"
 @cache
 def audit(organization: bool = True, detective: bool = False) -> list[Registered]:
     changes: dict[str, Any] = {"onedallmail:detective": detective}
-    return record_account("example-audit", changes if organization else {**changes, "onedallmail:organizationId": None})
+    alone = {"onedallmail:organizationId": None, "onedallmail:managementAccountId": None}
+    return record_account("example-audit", changes if organization else {**changes, **alone})
 
 
 def of_type(token: str, **variant: bool) -> list[Registered]:
@@ -58,12 +59,9 @@ def test_the_trail_sees_all_regions_signs_its_files_and_encrypts_them() -> None:
 
 def test_the_trail_records_management_calls_and_all_reads_and_writes_of_objects() -> None:
     (trail,) = of_type("cloudtrail/trail:Trail")
-    selectors = [
-        {s["field"]: s.get("equals") for s in selector["fieldSelectors"]}
-        for selector in trail.inputs["advancedEventSelectors"]
-    ]
-    assert {"eventCategory": ["Management"]} in selectors
-    assert {"eventCategory": ["Data"], "resources.type": ["AWS::S3::Object"]} in selectors, "no field narrows it"
+    (selector,) = trail.inputs["eventSelectors"]
+    assert (selector["includeManagementEvents"], selector["readWriteType"]) == (True, "All")
+    assert selector["dataResources"] == [{"type": "AWS::S3::Object", "values": ["arn:aws:s3"]}], "all buckets"
 
 
 @pytest.mark.parametrize("organization", [True, False])
@@ -80,7 +78,10 @@ def test_only_the_trail_s_own_service_may_assume_its_role_and_only_for_that_trai
     (role,) = (r for r in of_type("iam/role:Role") if r.name == "trail")
     (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
-    assert statement["Condition"]["ArnLike"]["aws:SourceArn"].endswith(":trail/onedallmail-example-audit-trail")
+    source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert source == f"arn:aws:cloudtrail:{HOME}:111111111111:trail/onedallmail-example-audit-trail", (
+        "the management account owns the organisation's trail"
+    )
 
 
 @pytest.mark.parametrize(
