@@ -10,8 +10,9 @@ from onedallmail.platform.naming import ControlScope, DataClass
 from components.config_recorder import ConfigArchive, ConfigRecorder
 from components.config_rules import ConfigRules
 from components.context import Scope
+from components.keys import Keys
+from components.log_store import LogStore
 from components.region_services import WITH_LAMBDA_CODE_SCAN, WITHOUT_DETECTIVE, WITHOUT_MACIE
-from components.sources import KeySource, LogArchive
 
 GUARDDUTY_FEATURES = (
     "S3_DATA_EVENTS",
@@ -60,8 +61,8 @@ class RegionDetection(pulumi.ComponentResource):
         scope: Scope,
         region: str,
         home: bool,
-        keys: KeySource,
-        logs: LogArchive,
+        keys: Keys,
+        logs: LogStore,
         config: ConfigArchive,
         settings: DetectionSettings,
         opts: pulumi.ResourceOptions | None = None,

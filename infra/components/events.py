@@ -10,7 +10,7 @@ from onedallmail.platform.naming import ControlScope, DataClass
 
 from components.context import Scope
 from components.event_patterns import EventRule, event_rules
-from components.sources import KeySource
+from components.keys import Keys
 
 KEEP_S = 14 * 24 * 3600
 """Longest time that SQS keeps a message: nothing is lost over holidays."""
@@ -36,7 +36,7 @@ class SecurityEvents(pulumi.ComponentResource):
         *,
         scope: Scope,
         region: str,
-        keys: KeySource,
+        keys: Keys,
         emails: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:

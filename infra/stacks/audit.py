@@ -16,6 +16,7 @@ from components.detection import DetectionSettings, RegionDetection
 from components.events import SecurityEvents
 from components.keys import KeySet
 from components.log_store import LogStore
+from components.replication import BucketReplication
 from components.trail import AuditTrail
 
 DAYS_A_YEAR = 365
@@ -26,7 +27,9 @@ def deploy(config: AuditConfig) -> None:
     scope = Scope.of(config)
     home, regions = config.regions[0], config.regions
     held = list(dict.fromkeys((*regions, config.archive_region)))
-    keys = KeySet("keys", scope=scope, regions=held, administrators=config.key_administrators)
+    owners = (config.management_account_id,) if config.management_account_id else ()
+    sources = tuple(dict.fromkeys((*owners, *config.source_accounts)))
+    keys = KeySet("keys", scope=scope, regions=held, administrators=config.key_administrators, user_accounts=sources)
     logs = {
         region: LogStore(
             f"logs-{region}",
@@ -34,9 +37,21 @@ def deploy(config: AuditConfig) -> None:
             region=region,
             keys=keys,
             retention_days=config.archive_years * DAYS_A_YEAR,
+            accounts=sources,
+            organization_id=config.organization_id,
         )
         for region in held
     }
+    for region in held:
+        if region != config.archive_region:
+            BucketReplication(
+                f"copies-{region}",
+                scope=scope,
+                region=region,
+                purpose="logs",
+                source=logs[region].bucket,
+                destination=logs[config.archive_region].bucket,
+            )
     events = {
         region: SecurityEvents(f"events-{region}", scope=scope, region=region, keys=keys, emails=config.alert_emails)
         for region in regions
@@ -48,7 +63,7 @@ def deploy(config: AuditConfig) -> None:
         keys=keys,
         logs=logs[home],
         retention_days=config.log_retention_days,
-        organization_id=config.organization_id,
+        management_account_id=config.management_account_id,
     )
     CisAlarms("alarms", scope=scope, region=home, log_group_name=trail.log_group_name, topic_arn=events[home].topic_arn)
     recorded = ConfigArchive("config", scope=scope, region=home, keys=keys, logs=logs[home])
@@ -71,7 +86,7 @@ def deploy(config: AuditConfig) -> None:
     if config.organization_id:
         for region, found in detection.items():
             MemberDetection(f"members-{region}", region=region, detection=found)
-    AccountDefaults("account")
+    AccountDefaults("account", contacts=config.contacts)
     AccountRoles("people", scope=scope)
     boundaries = PermissionBoundaries("boundaries", scope=scope, regions=regions)
     for region in regions:
