@@ -21,7 +21,7 @@ from components.session import SessionManager
 from stacks.platform_detection import make_alerts, make_defaults, make_detection
 from stacks.platform_edge import Foundations, make_edge
 from stacks.platform_network import Networks, make_networks
-from stacks.platform_recovery import make_recovery
+from stacks.platform_recovery import make_backup, make_hsm
 
 
 def deploy(config: StackConfig) -> None:
@@ -67,7 +67,9 @@ def deploy(config: StackConfig) -> None:
         if config.options.patching:
             Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
     zones = make_edge(Foundations(context, keys, dnssec_key_arn, logs, networks, servers))
-    make_recovery(context, keys, networks, alerts)
+    if config.options.backup:
+        make_backup(context, keys, alerts)
+    hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
     if config.options.detection:
         make_detection(context, keys, logs, alerts)
 
@@ -86,6 +88,8 @@ def deploy(config: StackConfig) -> None:
     pulumi.export("evidenceBucket", evidence.bucket_name)
     pulumi.export("dkimSecretArns", dkim.arns)
     pulumi.export("alertQueueUrls", alerts.queue_urls)
+    pulumi.export("hsmClusterId", hsm.get("clusterId"))
+    pulumi.export("hsmKeyStoreId", hsm.get("keyStoreId"))
 
 
 def _keys(context: Context, regions: list[str]) -> tuple[Keys, pulumi.Output[str] | None]:
