@@ -147,7 +147,8 @@ class SecureBucket(pulumi.ComponentResource):
             # S3 refuses two changes of a bucket's access at once ("conflicting conditional operation").
             opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
         )
-        self.delivery_name, self.ready = policy.bucket, [policy]
+        self.delivery_name = pulumi.Output.all(self.bucket_name, policy.id).apply(lambda known: str(known[0]))
+        self.ready = [policy]
 
     def _policy(self, statements: Sequence[Statements]) -> pulumi.Output[str]:
         own = [self.bucket_arn.apply(tls_only)]
