@@ -36,7 +36,7 @@ def deploy(config: StackConfig) -> None:
         )
         for name in regions
     }
-    networks = make_networks(context, logs)
+    networks = make_networks(context, keys, logs)
     alerts = make_alerts(context, keys)
     make_defaults(context, keys)
     dkim = DkimKeys("dkim", context=context, region=home, kms_key_arn=keys.arn(DataClass.MAIL, home))

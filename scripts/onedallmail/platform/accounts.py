@@ -33,6 +33,11 @@ class _Account(Strict):
     regions: tuple[str, ...] = Field(min_length=1)
     account_id: AccountId | None = None
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Mail domains: none, only platforms have them."""
+        return ()
+
     @field_validator("regions")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
