@@ -49,20 +49,44 @@ class EngineStack:
         """Choose what the faulty provider does."""
         (self.state / "faults.json").write_text(json.dumps(names))
 
-    def up(self, *, faulty: bool = False, secret_config: dict[str, str] | None = None, **config: str) -> UpResult:
+    def up(
+        self,
+        *,
+        faulty: bool = False,
+        secret_config: dict[str, str] | None = None,
+        targets: tuple[str, ...] = (),
+        refresh: bool = False,
+        **config: str,
+    ) -> UpResult:
         """Run `up` with configuration overrides."""
         self.events.clear()
-        work = self.workspace(faulty=faulty)
-        return run.up("test", config=config, secret_config=secret_config, progress=self.events.append, workspace=work)
+        return run.up(
+            "test",
+            config=config,
+            secret_config=secret_config,
+            targets=targets,
+            refresh=refresh,
+            progress=self.events.append,
+            workspace=self.workspace(faulty=faulty),
+        )
 
-    def preview(self, **config: str) -> UpResult:
+    def preview(self, *, targets: tuple[str, ...] = (), **config: str) -> UpResult:
         """Run `preview`."""
         self.events.clear()
-        return run.preview("test", config=config, progress=self.events.append, workspace=self.workspace())
+        work = self.workspace()
+        return run.preview("test", config=config, targets=targets, progress=self.events.append, workspace=work)
 
-    def destroy(self) -> UpResult:
+    def destroy(self, *, faulty: bool = False, targets: tuple[str, ...] = ()) -> UpResult:
         """Run `destroy`."""
-        return run.destroy("test", workspace=self.workspace())
+        self.events.clear()
+        work = self.workspace(faulty=faulty)
+        return run.destroy("test", targets=targets, progress=self.events.append, workspace=work)
+
+    def refresh(self, *, faulty: bool = False, targets: tuple[str, ...] = (), **settled: str) -> UpResult:
+        """Run `refresh`, settling interrupted creates by name."""
+        self.events.clear()
+        work = self.workspace(faulty=faulty)
+        return run.refresh("test", targets=targets, settled=settled, progress=self.events.append, workspace=work)
 
     def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """Return the outputs."""
@@ -80,5 +104,5 @@ class EngineStack:
 
     def done(self) -> dict[str, str]:
         """Return the operations of the last run by resource name, unchanged ones left out."""
-        told = (e for e in self.events if e.op and e.op != "same" and e.text != "(replaced)")
+        told = (e for e in self.events if e.op and e.op not in {"same", "delete-replaced"})
         return {e.name: str(e.op) for e in told if not e.type.startswith("pulumi:")}

@@ -109,7 +109,7 @@ def test_a_journal_that_the_snapshot_has_already_is_not_applied_twice(tmp_path: 
     merged = (tmp_path / "journal.jsonl").read_bytes()
     state.save()
     (tmp_path / "journal.jsonl").write_bytes(merged)  # as if the crash came before its removal
-    assert [r["urn"] for r in State(tmp_path, one_crypter).olds] == ["a"]
+    assert [r["urn"] for r in State(tmp_path, one_crypter).all()] == ["a"]
 
 
 @pytest.mark.parametrize("kept", range(0, 60, 7))
@@ -120,7 +120,7 @@ def test_a_journal_cut_anywhere_in_its_last_line_keeps_the_lines_before(tmp_path
     state.record(put={"urn": "second", "id": "2", "inputs": {"filler": "x" * 60}})
     whole = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(whole[: len(complete) + kept])
-    assert [r["urn"] for r in State(tmp_path, one_crypter).olds] == ["first"]
+    assert [r["urn"] for r in State(tmp_path, one_crypter).all()] == ["first"]
 
 
 def test_a_second_writer_is_refused_and_told_who_holds_the_lock(stack: EngineStack) -> None:

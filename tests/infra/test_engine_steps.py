@@ -99,15 +99,34 @@ def test_protected_resources_are_neither_replaced_nor_destroyed(stack: EngineSta
     replaced = stack.up(protect="true", name="second")
     assert "protected" in replaced.errors[0]
     destroyed = stack.destroy()
-    assert "remove `protect`" in destroyed.errors[0]
-    assert set(stack.resources()) == {"queue", "policy"}
+    assert destroyed.errors == ("queue: it is protected and can't be deleted: remove `protect` and run `up` first",)
+    assert set(stack.resources()) == {"queue"}, "what nothing protected needs is deleted"
 
 
-def test_delete_before_replace_is_refused_while_something_depends_on_it(stack: EngineStack) -> None:
+def test_delete_before_replace_replaces_the_dependents_too_and_goes_on_after_a_failure(stack: EngineStack) -> None:
     stack.up(deleteFirst="true")
-    refused = stack.up(deleteFirst="true", name="second")
-    assert "dependents (policy)" in refused.errors[0]
-    assert set(stack.resources()) == {"queue", "policy"}
+    planned = stack.preview(deleteFirst="true", name="second")
+    assert planned.ok
+    assert stack.done() == {"queue": "replace", "policy": "replace"}
+    stack.faults(fail=["policy"])
+    failed = stack.up(faulty=True, deleteFirst="true", name="second")
+    assert [e for e in failed.errors if "no right to create policy" in e]
+    assert [e.name for e in stack.events if e.op == "delete-replaced"] == ["policy", "queue"]
+    assert stack.resources()["policy"]["pendingReplacement"], "it is known that it has to be made again"
+    again = stack.up(deleteFirst="true", name="second")
+    assert again.ok
+    assert stack.done() == {"policy": "replace"}
+    assert "pendingReplacement" not in stack.resources()["policy"]
+    assert stack.resources()["policy"]["inputs"]["queueUrl"].endswith("/second")
+
+
+def test_delete_before_replace_deletes_nothing_when_a_dependent_is_protected(stack: EngineStack) -> None:
+    stack.up(deleteFirst="true", protectPolicy="true")
+    before = stack.resources()
+    refused = stack.up(deleteFirst="true", protectPolicy="true", name="second")
+    assert "policy must be deleted before, which is protected" in refused.errors[0]
+    assert stack.resources().keys() == before.keys()
+    assert stack.resources()["queue"]["id"] == before["queue"]["id"]
 
 
 def test_delete_before_replace_works_alone(stack: EngineStack) -> None:

@@ -21,6 +21,8 @@ def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2:]
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    # The terminal sends its interrupt to all processes; the engine decides when these end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.getppid() != parent:  # it died before the call above
         raise SystemExit(1)
     os.execv(program[0], program)  # noqa: S606 - the point of this module

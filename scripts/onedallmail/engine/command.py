@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from .crypter import open_crypter, passphrase
 from .errors import EngineError
 from .events import Event, Progress, UpResult, silent
 from .lock import stack_lock
+from .options import Operation, Options
 from .plugins import python_path
+from .policy import pack_of
 from .project import load_project, load_target
 from .workspace import Workspace
 
@@ -56,18 +58,34 @@ def config_file(work: Workspace) -> Path:
 
 
 def arguments(work: Workspace, operation: str) -> list[str]:
-    """Return the command line of preview, up, destroy, outputs, export, import or select."""
+    """Return the command line of preview, up, destroy, refresh, outputs, export, import or select."""
     place = ["--cwd", str(work.root), "--stack", work.stack, "--non-interactive"]
     changing = [*place, "--config-file", str(config_file(work))]
+    pack = ["--policy-pack", str(folder)] if (folder := pack_of(work.root)) else []
     return {
-        "preview": ["pulumi", "preview", *changing],
-        "up": ["pulumi", "up", "--yes", "--skip-preview", *changing],
+        "preview": ["pulumi", "preview", *changing, *pack],
+        "up": ["pulumi", "up", "--yes", "--skip-preview", *changing, *pack],
         "destroy": ["pulumi", "destroy", "--yes", "--skip-preview", *changing],
+        "refresh": ["pulumi", "refresh", "--yes", "--skip-preview", *changing],
         "outputs": ["pulumi", "stack", "output", "--json", *place],
         "export": ["pulumi", "stack", "export", *place],
         "import": ["pulumi", "stack", "import", *place],
         "select": ["pulumi", "stack", "select", "--create", *place],
     }[operation]
+
+
+def limits(options: Options, operation: Operation) -> list[str]:
+    """Return the arguments that say what an operation is limited to or begins with.
+
+    Raises:
+        EngineError: an interrupted create is to be settled, which the command does with options of its own.
+    """
+    if options.settled:
+        msg = "with a pulumi command, settle an interrupted create by `pulumi refresh --import-pending-creates URN ID`"
+        raise EngineError(msg)
+    named = (target if target.startswith("urn:") else f"**::{target}" for target in options.targets)
+    first = ["--refresh"] if options.refresh and operation is not Operation.REFRESH else []
+    return [*first, *(text for target in named for text in ("--target", target))]
 
 
 def set_config(work: Workspace, key: str, *, hidden: bool) -> list[str]:
@@ -87,23 +105,22 @@ def summary(text: str) -> dict[str, int]:
     return counts
 
 
-def preview(
-    work: Workspace, config: Mapping[str, str], secret_config: Mapping[str, str], progress: Progress
-) -> UpResult:
-    """Say what `up` would do."""
-    return _change(work, "preview", config, secret_config, progress)
-
-
-def up(work: Workspace, config: Mapping[str, str], secret_config: Mapping[str, str], progress: Progress) -> UpResult:
-    """Bring the stack to what the program describes."""
-    return _change(work, "up", config, secret_config, progress)
-
-
-def destroy(
-    work: Workspace, config: Mapping[str, str], secret_config: Mapping[str, str], progress: Progress
-) -> UpResult:
-    """Delete every resource of the stack."""
-    return _change(work, "destroy", config, secret_config, progress)
+def operate(work: Workspace, operation: Operation, options: Options) -> UpResult:
+    """Do an operation by the pulumi command."""
+    started = time.monotonic()
+    line = [*arguments(work, operation), *limits(options, operation)]
+    work.prepare()
+    backend(work).mkdir(mode=0o700, exist_ok=True)
+    with stack_lock(work.deployment, work.stack, operation):
+        _capture(work, arguments(work, "select"))
+        _configure(work, options)
+        with _provider(work) as port:
+            text, code = _stream(line, environment(work, port), options.progress)
+    errors = tuple(line.strip() for line in text.splitlines() if line.strip().startswith("error:"))
+    if code and not errors:
+        errors = (f"pulumi {operation} ended with code {code}",)
+    shown = outputs(work, show_secrets=False) if operation is Operation.UP else {}
+    return UpResult(counts=summary(text), outputs=shown, errors=errors, duration_s=round(time.monotonic() - started, 3))
 
 
 def outputs(work: Workspace, *, show_secrets: bool) -> dict[str, Any]:
@@ -136,8 +153,9 @@ def _capture(work: Workspace, line: list[str], given: str | None = None) -> str:
     return done.stdout
 
 
-def _configure(work: Workspace, config: Mapping[str, str], secret_config: Mapping[str, str]) -> None:
+def _configure(work: Workspace, options: Options) -> None:
     """Make the private stack file: the checkout's, then the overrides (values never on a command line)."""
+    config, secret_config = options.config, options.secret_config
     load_target(load_project(work.root), work.stack, open_crypter, config, secret_config)  # refuses what is wrong
     kept = config_file(work)
     shutil.copyfile(work.root / f"Pulumi.{work.stack}.yaml", kept)
@@ -145,24 +163,6 @@ def _configure(work: Workspace, config: Mapping[str, str], secret_config: Mappin
     for hidden, values in ((False, config), (True, secret_config)):
         for key, value in values.items():
             _capture(work, set_config(work, key, hidden=hidden), value)
-
-
-def _change(
-    work: Workspace, operation: str, config: Mapping[str, str], secret_config: Mapping[str, str], progress: Progress
-) -> UpResult:
-    started = time.monotonic()
-    work.prepare()
-    backend(work).mkdir(mode=0o700, exist_ok=True)
-    with stack_lock(work.deployment, work.stack, operation):
-        _capture(work, arguments(work, "select"))
-        _configure(work, config, secret_config)
-        with _provider(work) as port:
-            text, code = _stream(arguments(work, operation), environment(work, port), progress)
-    errors = tuple(line.strip() for line in text.splitlines() if line.strip().startswith("error:"))
-    if code and not errors:
-        errors = (f"pulumi {operation} ended with code {code}",)
-    shown = outputs(work, show_secrets=False) if operation == "up" else {}
-    return UpResult(counts=summary(text), outputs=shown, errors=errors, duration_s=round(time.monotonic() - started, 3))
 
 
 @contextmanager

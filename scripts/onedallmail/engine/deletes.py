@@ -2,78 +2,74 @@
 
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import grpc
-from pulumi.runtime.proto import provider_pb2 as proto
 
 from .deployment import PROVIDER_PREFIX, Deployment, needs
-from .events import Op
-from .state import Resource, key_of
-from .values import reveal, to_struct
+from .events import Op, name_of
+from .state import Key, Resource
 
 PARALLEL = 16
 
 
-def delete_resource(run: Deployment, resource: Resource, *, with_container: bool = False) -> None:
-    """Delete one resource at its provider (unless it only leaves the state) and record that it is gone."""
+def delete_resource(
+    run: Deployment, key: Key, resource: Resource, *, with_container: bool = False, for_replacement: bool = False
+) -> None:
+    """Delete one resource at its provider, unless it only leaves the state, and record that it is gone.
+
+    With `for_replacement` it stays in the state, marked, until its replacement is made.
+    """
     urn = resource["urn"]
-    entry: dict[str, object] = {"drop": [key_of(resource)]}
+    gone_before = bool(resource.get("pendingReplacement"))
+    entry: dict[str, Any] = {"pendingReplacement" if for_replacement else "drop": [key]}
     at_provider = (
         resource.get("custom")
         and not resource["type"].startswith(PROVIDER_PREFIX)
         and not resource.get("external")
         and not resource.get("retainOnDelete")
         and not with_container
+        and not gone_before
     )
     if at_provider and not run.preview:
         provider, _ = run.provider(resource["provider"], resource["type"], "")
         run.state.record(begin={"resource": resource, "type": "deleting"})
         entry["end"] = ["deleting", urn]
         try:
-            provider.Delete(
-                proto.DeleteRequest(
-                    id=resource["id"],
-                    urn=urn,
-                    properties=to_struct(reveal(resource.get("outputs", {}))),
-                    old_inputs=to_struct(reveal(resource.get("inputs", {}))),
-                    name=urn.rsplit("::", 1)[-1],
-                    type=resource["type"],
-                )
-            )
-        except grpc.RpcError:
-            run.state.record(end=["deleting", urn])
+            provider.delete(resource)
+        except grpc.RpcError as error:
+            if not run.plugins.lost(error):
+                run.state.record(end=["deleting", urn])
             raise
-    if not run.preview:
-        run.state.record(**entry)
-    if not resource["type"].startswith(PROVIDER_PREFIX) or "::default" not in urn:  # nobody asked for a default one
-        run.done(Op.DELETE, urn, "(replaced)" if resource.get("delete") else "")
+    run.state.record(**entry)
+    replaced = for_replacement or resource.get("delete")
+    run.done(Op.REMOVE_PENDING if gone_before else Op.DELETE_REPLACED if replaced else Op.DELETE, urn)
 
 
-def unwanted(run: Deployment, *, everything: bool) -> list[Resource]:
-    """Return the old resources that have to go."""
-    if not run.preview:
-        return list(run.state.olds)  # what the run kept has moved to the new ones
-    olds = run.state.olds
-    return [r for r in olds if everything or r.get("delete") or r["urn"] not in run.wanted]
+def delete_unwanted(run: Deployment) -> None:
+    """Delete every old resource in scope that the run did not keep or supersede (all of them, if no program ran).
 
-
-def delete_unwanted(run: Deployment, *, everything: bool = False) -> None:
-    """Delete all that is not wanted; a failure stops new deletes and is recorded."""
-    todo = unwanted(run, everything=everything)
-    protected = [r["urn"] for r in todo if r.get("protect") and not r.get("delete")]
-    if protected:
-        names = ", ".join(urn.rsplit("::", 1)[-1] for urn in protected)
-        run.fail(protected[0], f"protected resources can't be deleted ({names}): remove `protect` and run `up` first")
+    Protected ones, and what they need, stay and are named as an error. A failure stops new deletes and is recorded.
+    """
+    chosen = {k: r for k, r in run.state.olds.items() if run.scope.covers(r["urn"])}
+    keys, todo = list(chosen), list(chosen.values())
+    if refused := needed_outside(run, todo):
+        run.fail("", f"{refused}: add it with --target")
         return
-    going = {r["urn"] for r in todo}
     waits = _order(todo)
-    left, running = set(waits), dict[Future[None], int]()
+    blocked = {i for i, r in enumerate(todo) if r.get("protect") and not r.get("delete")}
+    for index in sorted(blocked):
+        run.fail(todo[index]["urn"], "it is protected and can't be deleted: remove `protect` and run `up` first")
+    known = len(run.errors)
+    going = {r["urn"] for r in todo}
+    left, running = set(waits) - blocked, dict[Future[None], int]()
     with ThreadPoolExecutor(PARALLEL) as pool:
         while left or running:
-            for index in sorted(i for i in left if not waits[i] and not run.errors):
+            for index in sorted(i for i in left if not waits[i] and len(run.errors) == known):
                 left.discard(index)
                 contained = todo[index].get("deletedWith") in going
-                running[pool.submit(delete_resource, run, todo[index], with_container=contained)] = index
+                task = pool.submit(delete_resource, run, keys[index], todo[index], with_container=contained)
+                running[task] = index
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -83,8 +79,22 @@ def delete_unwanted(run: Deployment, *, everything: bool = False) -> None:
                     for waiting in waits.values():
                         waiting.discard(index)
                 else:
-                    text = error.details() if isinstance(error, grpc.RpcError) else str(error)
+                    text = run.plugins.describe(error) if isinstance(error, grpc.RpcError) else str(error)
                     run.fail(todo[index]["urn"], f"can't be deleted: {text}")
+
+
+def needed_outside(run: Deployment, todo: list[Resource]) -> str:
+    """Return why resources can't be deleted while others, out of scope, need them; "" when they can."""
+    if not run.scope.targets:
+        return ""
+    going = {r["urn"] for r in todo if not r.get("delete")} - run.state.news.keys()
+    staying = (r for r in run.state.all() if not run.scope.covers(r["urn"]))
+    reasons = (
+        f"{name_of(urn)} can't be deleted, because {name_of(resource['urn'])} needs it"
+        for resource in staying
+        for urn in sorted(needs(resource) & going)
+    )
+    return next(reasons, "")
 
 
 def _order(todo: list[Resource]) -> dict[int, set[int]]:

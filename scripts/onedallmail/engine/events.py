@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+_UNCHANGED = ("same", "read", "delete-replaced", "remove-pending-replace")
+
 
 class Op(StrEnum):
-    """What happened, or in a preview would happen, to one resource."""
+    """What happened, or in a preview would happen, to one resource; Pulumi's words."""
 
     SAME = "same"
     CREATE = "create"
@@ -15,6 +17,11 @@ class Op(StrEnum):
     REPLACE = "replace"
     DELETE = "delete"
     READ = "read"
+    REFRESH = "refresh"
+    DELETE_REPLACED = "delete-replaced"
+    """The predecessor of a replacement goes: before it (delete before replace) or at the end of the run."""
+    REMOVE_PENDING = "remove-pending-replace"
+    """A resource that was deleted to make way for others is not wanted again: it leaves the state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +41,20 @@ class Event:
     @property
     def name(self) -> str:
         """Name that the program gave the resource."""
-        return self.urn.rsplit("::", 1)[-1]
+        return name_of(self.urn)
+
+    @property
+    def internal(self) -> bool:
+        """It is about a default provider, which no program asked for."""
+        return self.type.startswith("pulumi:providers:") and self.name.startswith("default")
 
 
 Progress = Callable[[Event], None]
+
+
+def name_of(urn: str) -> str:
+    """Return the name in a URN."""
+    return urn.rsplit("::", 1)[-1]
 
 
 def silent(_: Event) -> None:
@@ -45,14 +62,28 @@ def silent(_: Event) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Violation:
+    """A policy that a resource does not meet; `level` is advisory or mandatory."""
+
+    policy: str
+    urn: str
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpResult:
-    """How a preview, up or destroy went; `outputs` have their secrets masked."""
+    """How a preview, up, destroy or refresh went; `outputs` have their secrets masked."""
 
     counts: Mapping[str, int]
     outputs: Mapping[str, Any]
     errors: tuple[str, ...]
     duration_s: float
     pending: tuple[str, ...] = field(default=())
+    """URNs of operations that were interrupted: what they made may exist unrecorded."""
+    violations: tuple[Violation, ...] = field(default=())
+    not_asked: tuple[str, ...] = field(default=())
+    """What an offline run took for granted instead of asking the cloud."""
 
     @property
     def ok(self) -> bool:
@@ -62,4 +93,4 @@ class UpResult:
     @property
     def changes(self) -> int:
         """Number of resources that were, or would be, changed."""
-        return sum(n for op, n in self.counts.items() if op not in (Op.SAME, Op.READ))
+        return sum(n for op, n in self.counts.items() if op not in _UNCHANGED)

@@ -5,6 +5,8 @@ outputValues it sends plain sentinels; both are what `steps` expects.
 """
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,18 +15,16 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
-from pulumi.runtime.proto import provider_pb2 as proto
 
 from . import steps
-from .deployment import STACK_TYPE, Deployment
+from .deployment import ORGANIZATION, STACK_TYPE, Deployment
 from .errors import EngineError
 from .plugins import CHANNEL_OPTIONS
 from .state import Resource
-from .values import from_struct, redact, reveal, secret, to_struct
+from .values import from_struct, redact, secret, to_struct
 
 THREADS = 64
 PARALLEL = 16
-ORGANIZATION = "organization"
 SEVERITIES = ("debug", "info", "warning", "error")
 FEATURES = {
     "secrets": resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
@@ -43,6 +43,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
     def __init__(self, run: Deployment) -> None:
         """Serve `run`."""
         self.run = run
+        self.at_end = False
+        self.activity = Activity()
 
     # -- Engine
     def Log(self, request: Any, _: Any) -> Any:  # noqa: N802
@@ -93,7 +95,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in FEATURES)
 
     def SignalAndWaitForShutdown(self, _request: Any, _: Any) -> Any:  # noqa: N802
-        """Return at once: nothing of the program is called back after its end."""
+        """Note that the program is at its end; nothing of it is called back after that."""
+        self.at_end = True
         return empty_pb2.Empty()
 
     def RegisterResource(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -101,7 +104,10 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         urn = self.run.urn(request.type, request.name, request.parent)
         resource = self._guarded(context, urn, request.object, lambda: steps.register(self.run, request, urn))
         return resource_pb2.RegisterResourceResponse(
-            urn=urn, id=resource.get("id", ""), object=to_struct(resource["outputs"])
+            urn=urn,
+            id=resource.get("id", ""),
+            object=to_struct(resource["outputs"]),
+            unknown=resource.get("skipped", False),
         )
 
     def ReadResource(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -128,7 +134,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         except EngineError as error:
             caught.append(str(error))
         except grpc.RpcError as error:
-            caught.append(f"{error.code().name}: {error.details()}")
+            caught.append(self.run.plugins.describe(error))
         except Exception as error:  # a defect of ours must fail the run, not hang the program
             logger.exception("%s", urn)
             caught.append(f"internal error of the engine: {error!r}")
@@ -140,19 +146,20 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         """Record the outputs of a component; those of the stack wait until the program has ended well."""
         outputs = from_struct(request.outputs)
         resource = self.run.registered[request.urn]
-        resource["outputs"] = outputs
         if resource["type"] == STACK_TYPE:  # the SDK sends them from a program that crashes, too
             self.run.root_urn, self.run.outputs = request.urn, outputs
-        elif not self.run.preview:
+        else:
             self.run.state.record(outputs=[request.urn, outputs])
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Call a function of the provider."""
+        if self.run.work.offline:
+            with self.run.lock:
+                self.run.not_asked.add(f"the function {request.tok}: the lab's provider answered it")
         try:
             provider, _ = self.run.provider(request.provider, request.tok, request.version)
-            arguments = to_struct(reveal(from_struct(request.args)))
-            answer = provider.Invoke(proto.InvokeRequest(tok=request.tok, args=arguments, preview=self.run.preview))
+            answer = provider.invoke(request.tok, from_struct(request.args), preview=self.run.preview)
         except EngineError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except grpc.RpcError as error:
@@ -161,16 +168,50 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         return resource_pb2.ResourceInvokeResponse(**fields)
 
 
+class Activity(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types for it
+    """When the program was last heard of."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._lock, self._calls, self._last = threading.Lock(), 0, time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last call ended; 0 while one is under way."""
+        with self._lock:
+            return 0.0 if self._calls else time.monotonic() - self._last
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._calls += change
+            self._last = time.monotonic()
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Count a call while it is answered."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+
+        def counted(request: Any, context: Any) -> Any:
+            self._count(1)
+            try:
+                return handler.unary_unary(request, context)
+            finally:
+                self._count(-1)
+
+        return grpc.unary_unary_rpc_method_handler(counted, handler.request_deserializer, handler.response_serializer)
+
+
 @contextmanager
-def serving(run: Deployment) -> Iterator[str]:
-    """Serve a run on a loopback port and yield its address."""
-    server = grpc.server(ThreadPoolExecutor(THREADS), options=CHANNEL_OPTIONS)
+def serving(run: Deployment) -> Iterator[tuple[Monitor, str]]:
+    """Serve a run on a loopback port; yield what answers, and its address."""
     monitor = Monitor(run)
+    server = grpc.server(ThreadPoolExecutor(THREADS), options=CHANNEL_OPTIONS, interceptors=[monitor.activity])
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
     engine_pb2_grpc.add_EngineServicer_to_server(monitor, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield monitor, f"127.0.0.1:{port}"
     finally:
         server.stop(5).wait()

@@ -18,10 +18,14 @@ from pulumi.runtime.proto import provider_pb2 as proto
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from . import child
+from .client import Client
 from .errors import EngineError, ResourceError
 from .values import reveal, to_struct
 
 PACKAGE = "aws"
+BUILTIN = "pulumi"
+"""Package of what the engine answers itself: references to other stacks."""
+
 LAB_MARK = "onedallmail.lab"
 """Build metadata in the version of the lab's provider; a provider without it is not ours and is refused."""
 
@@ -30,6 +34,7 @@ CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 ]
+LOST_S = 1.0
 META_INPUTS = ("version", "pluginDownloadURL", "__internal")
 
 
@@ -41,8 +46,8 @@ def python_path() -> dict[str, str]:
 
 
 def refuse_foreign(package: str) -> None:
-    """Raise ResourceError for every package but the lab's."""
-    if package != PACKAGE:
+    """Raise ResourceError for every package but the lab's and the engine's own."""
+    if package not in (PACKAGE, BUILTIN):
         msg = (
             f"provider '{package}' is refused: the embedded engine drives the lab's '{PACKAGE}' provider only; "
             f"use a pulumi command for stacks that need '{package}'"
@@ -57,7 +62,7 @@ class Plugins:
         """Remember how to start the provider; its standard error is appended to `log`."""
         self._command, self._log = command, log
         self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Client] = {}
         self._processes: list[subprocess.Popen[str]] = []
         # Children die with the thread that started them (see child.py), so one thread starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="plugin-starter")
@@ -67,7 +72,7 @@ class Plugins:
         """Start the process that the first reference will use, without waiting for it."""
         self._spare = self._starter.submit(self._start)
 
-    def client(self, ref: str, package: str, inputs: Mapping[str, Any]) -> Any:
+    def client(self, ref: str, package: str, inputs: Mapping[str, Any]) -> Client:
         """Return the configured client of a provider resource, starting it on first use."""
         refuse_foreign(package)
         with self._lock:
@@ -75,7 +80,7 @@ class Plugins:
                 started, self._spare = self._spare or self._starter.submit(self._start), None
                 stub = started.result()
                 configure(stub, ref, inputs)
-                self._clients[ref] = stub
+                self._clients[ref] = Client(stub)
             return self._clients[ref]
 
     def _start(self) -> Any:
@@ -96,6 +101,19 @@ class Plugins:
         identify(stub)
         return stub
 
+    def lost(self, error: grpc.RpcError) -> bool:
+        """Tell whether a call failed because a provider process is no more, so that its outcome is unknown."""
+        return error.code() == grpc.StatusCode.UNAVAILABLE and any(ended(p) for p in self._processes)
+
+    def describe(self, error: grpc.RpcError) -> str:
+        """Return what a failed call means to people."""
+        if self.lost(error):
+            return (
+                f"the lab's AWS provider died while it worked on this (its log: {self._log}): whether it was done is "
+                "unknown, so the operation stays listed as pending"
+            )
+        return f"{error.code().name}: {error.details()}"
+
     def close(self) -> None:
         """End every process."""
         self._starter.shutdown(wait=True)
@@ -104,6 +122,15 @@ class Plugins:
             process.wait()
             if process.stdout:
                 process.stdout.close()
+
+
+def ended(process: "subprocess.Popen[str]") -> bool:
+    """Tell whether a process whose connection broke has ended (it may take a moment to)."""
+    try:
+        process.wait(LOST_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def identify(stub: Any) -> None:

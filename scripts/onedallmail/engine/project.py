@@ -69,12 +69,14 @@ def load_target(
     open_crypter: Callable[[str | None], Crypter],
     config: Mapping[str, str],
     secret_config: Mapping[str, str],
+    *,
+    offline: bool = False,
 ) -> Target:
     """Return the stack with its whole configuration: defaults, stack file, then the overrides of the caller.
 
     Raises:
         EngineError: a required value is missing, a value has another type than the schema says, or the
-            stack is not one of the lab.
+            stack is not one of the lab and this is no offline run.
     """
     content = load_yaml(project.root / f"Pulumi.{stack}.yaml")
     schema = {_qualified(project, k): v if isinstance(v, dict) else {"default": v} for k, v in project.schema.items()}
@@ -91,11 +93,16 @@ def load_target(
     _check(schema, values, stack, given={_qualified(project, k) for k in (*config, *secret_config)})
     declared = {k for k, v in schema.items() if v.get("secret")}
     hidden = sealed | (declared & set(values)) | {_qualified(project, k) for k in secret_config}
-    if (target := values.get(f"{project.name}:target", LAB_TARGET)) != LAB_TARGET:
-        msg = f"stack '{stack}' has the target '{target}': this command serves the lab, run `pulumi up -s {stack}`"
+    if (target := values.get(f"{project.name}:target", LAB_TARGET)) != LAB_TARGET and not offline:
+        msg = (
+            f"stack '{stack}' has the target '{target}': this command serves the lab, run `pulumi up -s {stack}`, "
+            "or try it without an account with --offline"
+        )
         raise EngineError(msg)
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
-    return Target(project=project.name, stack=stack, config=texts, secret_keys=frozenset(hidden))
+    return Target(
+        project=project.name, program=project.program, stack=stack, config=texts, secret_keys=frozenset(hidden)
+    )
 
 
 def _qualified(project: Project, key: str) -> str:

@@ -4,12 +4,12 @@ Each step is appended to the journal and synced before the next; a crash loses a
 """
 
 import contextlib
-import copy
 import hashlib
+import itertools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -19,8 +19,8 @@ from .errors import EngineError
 from .values import SECRET, SIGNATURE, is_secret, walk
 
 Resource = dict[str, Any]
-Key = tuple[str, str]
-"""URN and id: a replaced resource waits for its deletion beside its successor of the same URN."""
+Key = tuple[str, str, int]
+"""URN, id, and a number: 0, or 1 and up for those that wait for deletion beside successors of the same URN and id."""
 
 
 def timestamp() -> str:
@@ -29,19 +29,32 @@ def timestamp() -> str:
 
 
 def key_of(resource: Resource) -> Key:
-    """Return what tells a resource from every other one of the state."""
-    return resource["urn"], resource.get("id", "")
+    """Return the key of a resource that does not wait for its deletion."""
+    return resource["urn"], resource.get("id", ""), 0
+
+
+def keyed(resources: Iterable[Resource]) -> dict[Key, Resource]:
+    """Return resources by key, in their order."""
+    found: dict[Key, Resource] = {}
+    for resource in resources:
+        found[_doomed_key(resource, found) if resource.get("delete") else key_of(resource)] = resource
+    return found
+
+
+def _doomed_key(resource: Resource, others: Mapping[Key, Resource]) -> Key:
+    urn, identifier, _ = key_of(resource)
+    return next((urn, identifier, n) for n in itertools.count(1) if (urn, identifier, n) not in others)
 
 
 class State:
-    """Resources of one stack: `olds` from before this run, `news` as this run leaves them.
+    """Resources of one stack: `olds` from before this run, `news` (by URN) as this run leaves them.
 
-    Entries of the journal are idempotent only in order, so the journal names the snapshot that it continues.
+    What `record` is given belongs to the state from then on: nobody changes it any more.
     """
 
-    def __init__(self, folder: Path, open_crypter: Callable[[str | None], Crypter]) -> None:
-        """Read snapshot and journal; nothing is written until `record` or `save`."""
-        self._lock = threading.RLock()
+    def __init__(self, folder: Path, open_crypter: Callable[[str | None], Crypter], *, durable: bool = True) -> None:
+        """Read snapshot and journal; with `durable` unset (a preview), records change the memory only."""
+        self._durable, self._lock = durable, threading.RLock()
         self._path, self._journal_path = folder / "state.json", folder / "journal.jsonl"
         self._journal: IO[bytes] | None = None
         raw = self._path.read_bytes() if self._path.exists() else b""
@@ -49,11 +62,17 @@ class State:
         deployment = parse_deployment(raw, self._path) if raw else {}
         salt = ((deployment.get("secrets_providers") or {}).get("state") or {}).get("salt")
         self.crypter = open_crypter(salt or self._journalled_salt())
-        self.olds: list[Resource] = [self.crypter.open(r) for r in deployment.get("resources") or []]
+        self.olds = keyed(self.crypter.open(r) for r in deployment.get("resources") or [])
         self.pending = _kept(self.crypter.open(p) for p in deployment.get("pending_operations") or [])
-        self.news: list[Resource] = []
+        self.news: dict[str, Resource] = {}
+        self._renamed: dict[str, str] = {}
         self._replay()
         self.pending = _kept(self.pending)
+
+    def all(self) -> list[Resource]:
+        """Return every resource in the order of a deployment, under the URNs that this run gave them."""
+        with self._lock:
+            return [*self.news.values(), *(rename(r, self._renamed) for r in self.olds.values())]
 
     def _journalled_salt(self) -> str | None:
         """Return the salt of a first run that died before there was any snapshot."""
@@ -66,6 +85,7 @@ class State:
         return first["salt"] if first.get("base") == self._base else None
 
     def _replay(self) -> None:
+        """Apply a journal that continues the snapshot; its entries are idempotent only in order, and once."""
         lines = self._journal_path.read_bytes().split(b"\n") if self._journal_path.exists() else []
         *whole, torn = lines or [b""]
         for number, line in enumerate(whole, 1):
@@ -81,7 +101,10 @@ class State:
                     return
                 continue
             self._apply(self.crypter.open(entry))
-        self.olds, self.news = self.news + self.olds, []
+        self._merge()
+
+    def _merge(self) -> None:
+        self.olds, self.news, self._renamed = keyed(self.all()), {}, {}
 
     def _apply(self, entry: dict[str, Any]) -> None:
         if begun := entry.get("begin"):
@@ -92,30 +115,51 @@ class State:
                 p for p in self.pending if (p["type"], p["resource"]["urn"]) != (kind, urn) or p.get("kept")
             ]
         for key in entry.get("drop", ()):
-            self.olds = [r for r in self.olds if key_of(r) != tuple(key)]
-        for key in entry.get("doom", ()):
-            for resource in self.olds:
-                if key_of(resource) == tuple(key):
-                    resource["delete"] = True
+            self.olds.pop(tuple(key), None)
+        for mark in ("delete", "pendingReplacement"):
+            for key in entry.get(mark, ()):
+                self._mark(tuple(key), mark)
         if put := entry.get("put"):
-            self.news = [r for r in self.news if r["urn"] != put["urn"]] + [put]
-        if outs := entry.get("outputs"):
-            for resource in self.news:
-                if resource["urn"] == outs[0]:
-                    resource["outputs"] = outs[1]
+            self.news.pop(put["urn"], None)
+            self.news[put["urn"]] = put
+        if (outs := entry.get("outputs")) and outs[0] in self.news:
+            self.news[outs[0]] = {**self.news[outs[0]], "outputs": outs[1]}
+        for key, resource in entry.get("replace", ()):
+            self.olds[tuple(key)] = resource
+        if urn := entry.get("settled"):
+            self.pending = [p for p in self.pending if p["resource"]["urn"] != urn]
+        if made := entry.get("adopt"):
+            self.olds = keyed([*self.olds.values(), made])
+        self._renamed |= entry.get("renamed", {})
+
+    def _mark(self, key: Key, mark: str) -> None:
+        if key not in self.olds:
+            return
+        marked = {**self.olds[key], mark: True}
+        new_key = _doomed_key(marked, self.olds) if mark == "delete" else key
+        self.olds = {new_key if k == key else k: marked if k == key else r for k, r in self.olds.items()}
 
     def record(self, **entry: Any) -> None:
-        """Append one entry (begin, end, put, drop, doom, outputs) durably, then apply it."""
+        """Append one entry durably, then apply it.
+
+        Entries: `begin` and `end` of a pending operation; `put` what this run leaves; `drop`, `delete` and
+        `pendingReplacement`: keys of old resources that go or are marked so; `outputs` of a URN; `renamed` URNs; of a
+        refresh: `replace` old resources by others, by key, `adopt` one more, `settled` a pending create.
+        """
         with self._lock:
-            if self._journal is None:
-                self._journal = self._journal_path.open("wb")
-                self._journal_path.chmod(0o600)
-                self._append({"base": self._base, "salt": self.crypter.state})
-            self._append(self.crypter.seal(entry))
-            self._apply(copy.deepcopy(entry))
+            if self._durable:
+                self._write(entry)
+            self._apply(entry)
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self._journal is None:
+            self._journal = self._journal_path.open("wb")
+            self._journal_path.chmod(0o600)
+            self._append({"base": self._base, "salt": self.crypter.state})
+        self._append(self.crypter.seal(entry))
 
     def _append(self, entry: dict[str, Any]) -> None:
-        assert self._journal is not None  # noqa: S101 - opened by `record`, for mypy
+        assert self._journal is not None  # noqa: S101 - opened by `_write`, for mypy
         self._journal.write(json.dumps(entry).encode() + b"\n")
         self._journal.flush()
         os.fsync(self._journal.fileno())
@@ -124,11 +168,6 @@ class State:
         """Forget interrupted updates and deletes, which simply run again; a create may have made something."""
         self.pending = [p for p in self.pending if p["type"] == "creating"]
 
-    def find(self, urn: str) -> Resource | None:
-        """Return the resource of `urn` that this run leaves, else the one from before."""
-        with self._lock:
-            return next((r for r in [*self.news, *self.olds] if r["urn"] == urn and not r.get("delete")), None)
-
     def deployment(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """Return the state as `pulumi stack export` gives it; secrets sealed, or in clear on request."""
         render = _in_clear if show_secrets else self.crypter.seal
@@ -136,7 +175,7 @@ class State:
             body: dict[str, Any] = {
                 "manifest": {"time": timestamp(), "magic": "", "version": ""},
                 "secrets_providers": {"type": "passphrase", "state": {"salt": self.crypter.state}},
-                "resources": [render(r) for r in self.news + self.olds],
+                "resources": [render(r) for r in self.all()],
                 "metadata": {},
             }
             if self.pending:
@@ -153,7 +192,25 @@ class State:
                 self._journal.close()
                 self._journal = None
             self._journal_path.unlink(missing_ok=True)
-            self.olds, self.news = self.news + self.olds, []
+            self._merge()
+
+
+def rename(resource: Resource, names: Mapping[str, str]) -> Resource:
+    """Return a resource with its own URN, and those that it refers to, under their new names."""
+    if not names:
+        return resource
+    changed = {**resource, "urn": names.get(resource["urn"], resource["urn"])}
+    for field in ("parent", "deletedWith"):
+        if field in resource:
+            changed[field] = names.get(resource[field], resource[field])
+    if "dependencies" in resource:
+        changed["dependencies"] = sorted(names.get(u, u) for u in resource["dependencies"])
+    if by_property := resource.get("propertyDependencies"):
+        changed["propertyDependencies"] = {k: sorted(names.get(u, u) for u in v) for k, v in by_property.items()}
+    provider, mark, identifier = resource.get("provider", "").rpartition("::")
+    if provider in names:
+        changed["provider"] = names[provider] + mark + identifier
+    return changed
 
 
 def _kept(pending: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,9 @@
 SQS, because its part of pulumi_aws loads in a moment.
 """
 
+import threading
+import time
+
 import pulumi
 import pulumi_aws as aws
 
@@ -22,13 +25,27 @@ queue = aws.sqs.Queue(
     ),
 )
 if not config.get_bool("alone"):
-    policy = aws.sqs.QueuePolicy("policy", queue_url=queue.url, policy="{}")
+    policy = aws.sqs.QueuePolicy(
+        "policy",
+        queue_url=queue.url,
+        policy="{}",
+        opts=pulumi.ResourceOptions(protect=config.get_bool("protectPolicy") or False),
+    )
     pulumi.export("policyId", policy.id)
 for name, (type_, properties) in (config.get_object("raw") or {}).items():
     pulumi.CustomResource(type_, name, properties)
 pulumi.export("zones", aws.get_availability_zones().names)
 pulumi.export("queueId", queue.id)
 pulumi.export("password", password)
+if reference := config.get("reference"):
+    other = pulumi.StackReference(reference)
+    pulumi.export("otherQueueId", other.get_output("queueId"))
+    pulumi.export("otherPassword", other.get_output("password"))
+    aws.sqs.Queue("mirror", name="mirror", tags={"of": other.get_output("queueId")})
+if config.get_bool("lingers"):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+if config.get_bool("works"):
+    time.sleep(600)
 if config.get_bool("crash"):
     msg = f"the program is wrong, whatever {config.get('version')} is"
     raise ValueError(msg)
