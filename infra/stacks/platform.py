@@ -8,6 +8,10 @@ from onedallmail.platform.naming import DataClass
 from onedallmail.platform.records import egress_name
 from onedallmail.platform.regions import GLOBAL_REGION
 from onedallmail.platform.stack import StackConfig
+from stacks.platform_detection import make_alerts, make_defaults, make_detection
+from stacks.platform_edge import Foundations, make_edge
+from stacks.platform_network import Networks, make_networks
+from stacks.platform_recovery import make_backup, make_hsm
 
 from components.context import Context
 from components.evidence_store import EvidenceStore
@@ -17,11 +21,6 @@ from components.mail_secrets import DkimKeys
 from components.patching import Patching
 from components.servers import RegionServers
 from components.session import SessionManager
-
-from stacks.platform_detection import make_alerts, make_defaults, make_detection
-from stacks.platform_edge import Foundations, make_edge
-from stacks.platform_network import Networks, make_networks
-from stacks.platform_recovery import make_backup, make_hsm
 
 
 def deploy(config: StackConfig) -> None:

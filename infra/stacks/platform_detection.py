@@ -1,4 +1,4 @@
-"""The platform account's own detection and defaults; an audit stack, where there is one, has trail and administration."""
+"""The platform account's own detection and defaults; an audit stack, if there is one, has the trail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

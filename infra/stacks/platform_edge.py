@@ -10,6 +10,7 @@ from onedallmail.platform.naming import DataClass
 from onedallmail.platform.records import mail_regions
 from onedallmail.platform.regions import GLOBAL_REGION
 from onedallmail.platform.stack import RegionConfig
+from stacks.platform_network import Networks
 
 from components.accelerator import MailAccelerator
 from components.certificates import WebCertificates
@@ -27,8 +28,6 @@ from components.service_names import ServiceEdge, ServiceNames
 from components.shield import ShieldProtections
 from components.waf import WebAcl
 from components.web import WebBalancer
-
-from stacks.platform_network import Networks
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,14 @@ import pulumi
 
 from onedallmail.platform.addresses import Tier
 from onedallmail.platform.model import HSM_ZONES
+from stacks.platform_detection import Alerts
+from stacks.platform_network import Networks
 
 from components.backup import Backup
 from components.context import Context
 from components.hsm import HsmCluster, KeyStore
 from components.keys import Keys
 from components.restore_tests import RestoreTests
-
-from stacks.platform_detection import Alerts
-from stacks.platform_network import Networks
 
 
 def make_backup(context: Context, keys: Keys, alerts: Alerts) -> None:
