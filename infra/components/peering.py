@@ -11,7 +11,7 @@ from components.network import MailVpc
 
 
 class PeeringMesh(pulumi.ComponentResource):
-    """One peering connection for each pair of regions."""
+    """One peering connection for each pair of regions, for stacks without transit gateways."""
 
     def __init__(
         self,
@@ -47,12 +47,16 @@ class PeeringMesh(pulumi.ComponentResource):
         return accepted.vpc_peering_connection_id
 
     def _route(self, source: str, target: str, connection: pulumi.Output[str]) -> None:
-        for tier, table in self._networks[source].route_table_ids.items():
+        """Send what a region's servers address to another region over the connection between the two."""
+        network = self._networks[source]
+        for table, table_id in network.crossing_tables.items():
             aws.ec2.Route(
-                f"{source}-{target}-{tier}",
+                f"{source}-{target}-{table.label}",
                 region=source,
-                route_table_id=table,
+                route_table_id=table_id,
                 destination_cidr_block=self._networks[target].cidr,
                 vpc_peering_connection_id=connection,
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(
+                    parent=self, aliases=network.unzoned(table.zone, f"{source}-{target}-{table.tier}")
+                ),
             )

@@ -1,4 +1,4 @@
-"""What a server may do in the account: a role, its least-privilege policy and the instance profile."""
+"""What a server may do in the account: a role, its least-privilege policies and the instance profile."""
 
 import json
 from typing import Any
@@ -6,26 +6,35 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from onedallmail.platform.naming import DataClass
 from onedallmail.platform.roles import ServerRole
 
 from components.context import Context
 from components.evidence_store import EvidenceStore
-from components.keys import RegionKey
+from components.keys import Keys
 from components.mail_secrets import DkimKeys
 
-ASSUME_BY_EC2 = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    }
-)
 SESSION_MANAGER = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+"""AWS's own policy for the agent: its actions know no resources but the calling instance."""
+
+
+def assume_by_ec2() -> str:
+    """Return the trust policy of a role that instances take."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    )
 
 
 class ServerProfile(pulumi.ComponentResource):
     """The instance profile of the servers that share a role in a region."""
 
     profile_name: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
 
     def __init__(
         self,
@@ -34,7 +43,7 @@ class ServerProfile(pulumi.ComponentResource):
         context: Context,
         region: str,
         role: ServerRole,
-        key: RegionKey,
+        keys: Keys,
         dkim: DkimKeys,
         evidence: EvidenceStore,
         opts: pulumi.ResourceOptions | None = None,
@@ -43,56 +52,61 @@ class ServerProfile(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role_name = context.name(region, role)
         identity = aws.iam.Role(
-            name,
-            name=role_name,
-            assume_role_policy=ASSUME_BY_EC2,
-            tags=context.tags(role_name),
-            opts=child,
+            name, name=role_name, assume_role_policy=assume_by_ec2(), tags=context.tags(role_name), opts=child
         )
         aws.iam.RolePolicyAttachment(
             f"{name}-session-manager", role=identity.name, policy_arn=SESSION_MANAGER, opts=child
         )
+        statements = [
+            *_keys(keys, region),
+            *_session_logs(context, region),
+            *(_dkim(dkim) if role is ServerRole.MAIL else _evidence(evidence, keys)),
+        ]
         aws.iam.RolePolicy(
             f"{name}-data",
             role=identity.name,
-            policy=_policy(role, key, dkim, evidence),
+            policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
             opts=child,
         )
         profile = aws.iam.InstanceProfile(
             name, name=role_name, role=identity.name, tags=context.tags(role_name), opts=child
         )
-        self.profile_name = profile.name
+        self.profile_name, self.role_arn = profile.name, identity.arn
         self.register_outputs({"profileName": self.profile_name})
 
 
-def _policy(role: ServerRole, key: RegionKey, dkim: DkimKeys, evidence: EvidenceStore) -> pulumi.Output[str]:
-    statements: list[dict[str, Any]] = [
-        {
-            "Sid": "UseRegionKey",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": key.arn,
-        }
+def _allow(sid: str, actions: list[str], resource: Any) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+
+
+def _keys(keys: Keys, region: str) -> list[dict[str, Any]]:
+    arns = [keys.arn(data_class, region) for data_class in (DataClass.MAIL, DataClass.DIRECTORY)]
+    return [_allow("UseRegionKeys", ["kms:Decrypt", "kms:GenerateDataKey"], arns)]
+
+
+def _session_logs(context: Context, region: str) -> list[dict[str, Any]]:
+    group = pulumi.Output.concat(
+        f"arn:aws:logs:{region}:", context.account_id, f":log-group:{session_log_group(context)}:*"
+    )
+    actions = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+    return [_allow("RecordSessions", actions, group)]
+
+
+def session_log_group(context: Context) -> str:
+    """Return the name of the log group that keeps what operators did in sessions."""
+    return f"/{context.name('sessions')}"
+
+
+def _dkim(dkim: DkimKeys) -> list[dict[str, Any]]:
+    return [
+        _allow("ReadDkimKeys", ["secretsmanager:GetSecretValue"], list(dkim.arns.values())),
+        _allow("OpenDkimKeys", ["kms:Decrypt"], dkim.kms_key_arn),
     ]
-    if role is ServerRole.MAIL:
-        statements.append(
-            {
-                "Sid": "ReadDkimKeys",
-                "Effect": "Allow",
-                "Action": ["secretsmanager:GetSecretValue"],
-                "Resource": list(dkim.arns.values()),
-            }
-        )
-        statements.append(
-            {"Sid": "OpenDkimKeys", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": dkim.kms_key_arn}
-        )
-    else:
-        statements.append(
-            {
-                "Sid": "WriteEvidence",
-                "Effect": "Allow",
-                "Action": ["s3:PutObject", "s3:PutObjectRetention"],
-                "Resource": pulumi.Output.concat(evidence.bucket_arn, "/*"),
-            }
-        )
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _evidence(evidence: EvidenceStore, keys: Keys) -> list[dict[str, Any]]:
+    objects = pulumi.Output.concat(evidence.bucket_arn, "/*")
+    return [
+        _allow("WriteEvidence", ["s3:PutObject", "s3:PutObjectRetention"], objects),
+        _allow("EncryptEvidence", ["kms:GenerateDataKey"], keys.arn(DataClass.EVIDENCE, evidence.region)),
+    ]

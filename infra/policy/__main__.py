@@ -3,11 +3,9 @@
 import sys
 from pathlib import Path
 
-from pulumi_policy import PolicyPack
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from policy.pack import NAME, policies
+from policy.analyzer import serve
 from policy.waivers import load_waivers
 
-PolicyPack(name=NAME, policies=policies(load_waivers()))
+serve(load_waivers())

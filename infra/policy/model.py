@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from onedallmail.platform.flows import FLOWS, Flow
+from onedallmail.platform.flows import Flow
+from onedallmail.platform.options import Options
 
 from .values import NotEstablished, Props
 
@@ -32,15 +33,20 @@ class Plan:
 
     stack: str
     regions: frozenset[str]
-    flows: Sequence[Flow] = FLOWS
-    options: Mapping[str, bool] = field(default_factory=dict)
-    references: Mapping[str, str] = field(default_factory=dict)
-    """Other stacks by what this one takes from them (keys, audit)."""
+    flows: Sequence[Flow] = ()
+    """The intent graph; empty for stacks without networks."""
+    options: Options | None = None
+    """What a platform stack has or leaves out; None for stacks of other kinds."""
+    audit: str = ""
+    """Name of the stack that holds the account's detection, when it is not this one."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource: its Pulumi type and name, its properties by wire name, and the stack's plan."""
+    """One resource: its Pulumi type and name, its inputs by wire name, and the stack's plan.
+
+    Where an engine gives outputs only, they stand for the inputs.
+    """
 
     type: str
     name: str
@@ -48,6 +54,8 @@ class Resource:
     plan: Plan
     id: str = ""
     urn: str = ""
+    outputs: Mapping[str, object] = field(default_factory=dict)
+    """What the provider added; rules do not judge it, other resources refer by it."""
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """URNs of the resources that a property's value comes from, where the engine tells."""
 
@@ -60,8 +68,8 @@ class Resource:
     def identities(self) -> frozenset[str]:
         """Every text by which another resource may name this one; what is unknown is left out."""
         names = ("id", "arn", "bucket", "name", "keyId", "zoneId", "vaultName", "url", "defaultNetworkAclId")
-        known = (self.props.known(name) for name in names)
-        return frozenset(v for v in (self.id, *known) if isinstance(v, str) and v)
+        given = (source.known(name) for source in (self.props, Props(self.outputs)) for name in names)
+        return frozenset(v for v in (self.id, *given) if isinstance(v, str) and v)
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class Stack:
 
     def named_by(self, source: Resource, by: str, *types: str) -> tuple[Resource, ...]:
         """Return the resources of these types that the property `by` of `source` names."""
-        urns = source.refers.get(by, frozenset())
+        urns = source.refers.get(by.partition(".")[0], frozenset())
         texts = () if source.props.is_unknown(by) else source.props.texts(by)
         return tuple(r for r in self.of(*types) if r.urn in urns or any(text in r.identities for text in texts))
 
@@ -128,9 +136,9 @@ class Rule:
     applies_to: tuple[str, ...]
     """Pulumi types; a prefix with * at its end covers all types below it."""
 
-    def covers(self, resource: Resource) -> bool:
-        """Tell whether the rule looks at a resource of this type."""
-        return any(resource.type.startswith(t[:-1]) if t.endswith("*") else resource.type == t for t in self.applies_to)
+    def covers(self, token: str) -> bool:
+        """Tell whether the rule looks at resources of this type."""
+        return any(token.startswith(t[:-1]) if t.endswith("*") else token == t for t in self.applies_to)
 
 
 @dataclass(frozen=True, kw_only=True)

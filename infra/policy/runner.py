@@ -58,7 +58,7 @@ def evaluate(rules: Iterable[AnyRule], resources: Iterable[Resource], plan: Plan
         _result(rule, resource, examine(rule, resource, stack))
         for rule in rules
         for resource in stack.resources
-        if rule.covers(resource)
+        if rule.covers(resource.type)
     )
 
 

@@ -22,7 +22,7 @@ class NotEstablished(Exception):  # noqa: N818 - a state of knowledge, not an er
 
 
 class MalformedError(Exception):
-    """A property that should hold a JSON document does not."""
+    """A property is not of the form that it must have: no JSON document, no network."""
 
 
 def is_unknown(value: Any) -> bool:
@@ -52,7 +52,7 @@ class Props:
             if is_unknown(value):
                 message = f"{self._where(path)} is not known yet"
                 raise NotEstablished(message)
-        return value
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def known(self, path: str) -> Any:
         """Return the value at a path, None when it is absent or not known yet."""

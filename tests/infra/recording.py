@@ -18,6 +18,8 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
 from onedallmail.paths import ROOT
 
+from .cloud_answers import ACCOUNT, outputs
+
 DKIM = {
     "onedallmail:dkimPublicKeys": '{"acme.example": "QUJD"}',
     "onedallmail:dkimPrivateKeys": '{"acme.example": "the-private-key"}',
@@ -35,6 +37,9 @@ class Registered:
     name: str
     type: str
     inputs: dict[str, Any]
+    id: str
+    outputs: dict[str, Any]
+    """What it was answered: its inputs, a made-up text for each output that is one, ARN and public address."""
 
 
 class _Recorder(Mocks):
@@ -42,12 +47,13 @@ class _Recorder(Mocks):
         self.resources: list[dict[str, Any]] = []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.resources.append({"name": args.name, "type": args.typ, "inputs": args.inputs})
-        computed = {"arn": f"arn:aws:mock:::{args.name}", "publicIp": f"198.51.100.{len(self.resources) % 250}"}
-        return f"{args.name}-id", {**args.inputs, **computed}
+        identifier, answer = f"{args.name}-id", outputs(args.typ, args.name, args.inputs, len(self.resources))
+        seen = {"name": args.name, "type": args.typ, "inputs": args.inputs, "id": identifier, "outputs": answer}
+        self.resources.append(seen)
+        return identifier, answer
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
-        return {"id": "ami-1", "token": args.token}, []
+        return {"id": "ami-1", "token": args.token, "accountId": ACCOUNT}, []
 
 
 def _config(stack: str, changes: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,7 @@
-"""What the lab's provider refuses, by the SDK's classes and by rules.yaml; and that its data files agree."""
+"""What the lab's provider refuses, by the SDK's classes and by its rules; and that its data agrees with pulumi-aws."""
 
+import collections.abc
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from onedallmail.cloud.addresses import AddressBook, AddressesExhaustedError
 from onedallmail.cloud.emulated.api import RefusedError
 from onedallmail.cloud.emulated.route53 import text_value
 from onedallmail.cloud.provider import Provider
+from onedallmail.cloud.rules.paths import steps
 from onedallmail.engine.values import UNKNOWN, from_struct, to_struct
 
 VPC, SUBNET, ROUTES = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/routeTable:RouteTable"
@@ -32,14 +35,19 @@ def check(folder: Path, token: str, inputs: dict[str, Any]) -> tuple[dict[str, A
         (ROUTES, {"vpcId": "vpc-1", "routes": [{"cidrBlok": "::/0"}]}, "routes[0].cidrBlok: no such property"),
         (SUBNET, {"cidrBlock": "10.0.1.0/24"}, "vpcId: required property is missing"),
         (SUBNET, {"vpcId": "subnet-1"}, "vpcId: must be an id that begins with vpc-"),
-        (VPC, {"cidrBlock": "10.0.0.1/16"}, "cidrBlock: must be a network in CIDR form"),
+        (VPC, {"cidrBlock": "10.0.0.1/16"}, "cidrBlock: must be an IPv4 network in CIDR form"),
         (VPC, {"cidrBlock": "10.0.0.0"}, "the prefix length is missing"),
         (VPC, {"enableDnsSupport": "yes"}, "enableDnsSupport: must be a boolean, not str"),
         (VPC, {"tags": ["a"]}, "tags: must be a map, not list"),
         (VPC, {"region": "eu-central-9"}, "region: must be one of the AWS regions"),
         (VPC, {"instanceTenancy": "shared"}, "instanceTenancy: must be one of default, dedicated"),
-        ("aws:ec2/instance:Instance", {"ami": "ami-1", "instanceType": "t3.micro"}, "privateIp: one of privateIp"),
+        (
+            "aws:ec2/instance:Instance",
+            {"ami": "ami-1", "instanceType": "t3.micro"},
+            "privateIp: is needed: the lab gives",
+        ),
         ("aws:ec2/vcp:Vcp", {}, "pulumi_aws has no resource type aws:ec2/vcp:Vcp"),
+        ("aws:workspaces/directory:Directory", {}, "no rules for aws:workspaces/directory:Directory: add an entry"),
         ("aws:s3/bucket:Bucket", {"acl": "private"}, "acl: the lab's emulation does not do it"),
     ],
 )
@@ -70,24 +78,43 @@ def test_messages_never_show_values_because_they_may_be_secret(tmp_path: Path) -
     assert not [f for f in failures if "swordfish" in f]
 
 
-def test_every_rule_is_about_a_type_and_properties_that_pulumi_aws_has() -> None:
-    for token in rules._table()["types"]:
-        assert schema.known(token), token
-        own = rules.rules_of(token)
-        inputs, outputs = schema.inputs_of(token), schema.outputs_of(token)
-        named = {
-            *own.enums,
-            *own.cidrs,
-            *own.ids,
-            *own.needs_one_of,
-            *rules._table()["types"][token].get("force_new", ()),
-        }
-        assert named <= set(inputs), (token, named - set(inputs))
-        assert set(own.outputs) <= set(outputs), (token, set(own.outputs) - set(outputs))
+def paths_of(own: rules.Rules) -> set[str]:
+    """Return every path that the rules of a type name."""
+    named = {*own.force_new, *own.enums, *own.ranges, *own.cidrs, *own.cidrs6, *own.json_texts, *own.policies, *own.ids}
+    named |= {path for group in (*own.conflicts, *own.needs_one_of) for path in group}
+    named |= {*own.lab_needs, *own.together, *(path for group in own.together.values() for path in group)}
+    return named
+
+
+def exists(token: str, path: str) -> bool:
+    """Tell whether an input property stands at a path, with lists where the path says so."""
+    fields = schema.inputs_of(token)
+    for name, each in steps(path):
+        if name not in fields:
+            return False
+        hint = schema.plain_type(fields[name].type)
+        if (typing.get_origin(hint) is collections.abc.Sequence) < each:
+            return False
+        while typing.get_args(hint):
+            hint = schema.plain_type(typing.get_args(hint)[-1])
+        fields = schema.fields(hint) if schema.is_object(hint) else {}
+    return True
+
+
+@pytest.mark.parametrize("token", rules.known_types())
+def test_every_rule_is_about_a_type_and_properties_that_pulumi_aws_has(token: str) -> None:
+    assert schema.known(token)
+    own = rules.rules_of(token)
+    missing = {path for path in paths_of(own) if not exists(token, path)}
+    assert not missing
+    outputs = schema.outputs_of(token)
+    assert set(own.outputs) <= set(outputs), set(own.outputs) - set(outputs)
+    computed_arn = "arn" in outputs and "arn" not in schema.inputs_of(token)
+    assert bool(own.arn or "arn" in own.outputs) or not computed_arn, "an ARN needs its form"
 
 
 def test_what_is_said_to_be_emulated_has_a_handler_and_nothing_else_has() -> None:
-    said = {token for token in rules._table()["types"] if cloud.realisation(token) == "emulated"}
+    said = {token for token in rules.known_types() if cloud.realisation(token) == "emulated"}
     assert said == set(emulated.HANDLERS)
     assert cloud.realisation("aws:ec2/instance:Instance") == "recorded"
     assert cloud.realisation("aws:no/such:Type") == "recorded"

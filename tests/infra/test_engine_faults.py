@@ -68,7 +68,7 @@ def running_up(stack: EngineStack, **config: str) -> Iterator["subprocess.Popen[
 def test_a_signal_ends_a_working_program_and_leaves_a_usable_state(stack: EngineStack, number: signal.Signals) -> None:
     stack.faults()
     journal = stack.state / "deployment" / "journal.jsonl"
-    with running_up(stack, works="true") as engine:
+    with running_up(stack, works="true", alone="true") as engine:
         await_true(lambda: journal.exists() and '"end": ["creating"' in journal.read_text())
         os.killpg(engine.pid, number)  # a terminal sends its interrupt to provider and program, too
         output, _ = engine.communicate(timeout=20)

@@ -119,7 +119,7 @@ def server_no_public_address(server: Resource) -> Iterator[str]:
 )
 def elastic_address_at_edge(address: Resource) -> Iterator[str]:
     """Without balancers the mail servers are the edge and carry the addresses."""
-    if not address.plan.options.get("balancers"):
+    if address.plan.options is None or not address.plan.options.balancers:
         return
     for name in ("instance", "instanceId"):
         if address.props.is_unknown(name) or address.props.get(name):

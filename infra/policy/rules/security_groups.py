@@ -7,6 +7,7 @@ from onedallmail.platform.flows import Flow, Party
 
 from ..catalogue import resource_rule
 from ..model import AnyRule, Resource, Severity
+from ..values import MalformedError
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
@@ -22,10 +23,17 @@ EVERY_PORT = (0, 65535)
 
 def is_public(cidr: object) -> bool:
     """Tell whether a network reaches beyond private address space (RFC 1918, RFC 4193)."""
-    return bool(cidr) and not ip_network(str(cidr), strict=False).is_private
+    if not cidr:
+        return False
+    try:
+        return not ip_network(str(cidr), strict=False).is_private
+    except ValueError as error:
+        message = f"{cidr} is no network"
+        raise MalformedError(message) from error
 
 
-def _faces_internet(rule: Resource) -> bool:
+def faces_internet(rule: Resource) -> bool:
+    """Tell whether a security group rule's other end is not a private network."""
     return is_public(rule.props.get("cidrIpv4")) or is_public(rule.props.get("cidrIpv6"))
 
 
@@ -34,12 +42,14 @@ def _ports(rule: Resource) -> tuple[int, int]:
     return (int(low), int(high)) if low is not None and high is not None else EVERY_PORT
 
 
-def _described(rule: Resource) -> str:
+def described(rule: Resource) -> str:
+    """Return how a message calls what a rule opens: `tcp 25`."""
     low, high = _ports(rule)
     return f"{rule.props.get('ipProtocol')} {low if low == high else f'{low}-{high}'}"
 
 
-def _served(rule: Resource, flow: Flow) -> bool:
+def serves(rule: Resource, flow: Flow) -> bool:
+    """Tell whether a rule opens exactly a flow's protocol and port."""
     port = flow.port.value
     return flow.protocol.value == rule.props.get("ipProtocol") and _ports(rule) == (port, port)
 
@@ -55,8 +65,8 @@ def _served(rule: Resource, flow: Flow) -> bool:
 def ingress_from_internet(rule: Resource) -> Iterator[str]:
     """Source: CIS AWS 3.0, 5.2 and 5.3, made stricter: every port, not administration alone."""
     wanted = [f for f in rule.plan.flows if f.source is Party.INTERNET]
-    if _faces_internet(rule) and not any(_served(rule, f) for f in wanted):
-        yield f"{_described(rule)} is open to the internet, and no flow of the intent graph comes from there on it"
+    if faces_internet(rule) and not any(serves(rule, f) for f in wanted):
+        yield f"{described(rule)} is open to the internet, and no flow of the intent graph comes from there on it"
 
 
 @resource_rule(
@@ -70,8 +80,8 @@ def ingress_from_internet(rule: Resource) -> Iterator[str]:
 def egress_to_internet(rule: Resource) -> Iterator[str]:
     """What leaves the platform leaves by a declared flow: data has no other way out."""
     wanted = [f for f in rule.plan.flows if f.destination is Party.INTERNET]
-    if _faces_internet(rule) and not any(_served(rule, f) for f in wanted):
-        yield f"{_described(rule)} may call the internet, and no flow of the intent graph goes there on it"
+    if faces_internet(rule) and not any(serves(rule, f) for f in wanted):
+        yield f"{described(rule)} may call the internet, and no flow of the intent graph goes there on it"
 
 
 @resource_rule(
@@ -85,8 +95,8 @@ def egress_to_internet(rule: Resource) -> Iterator[str]:
 def group_ports(rule: Resource) -> Iterator[str]:
     """Management has no security group rule at all: Session Manager needs no open port."""
     wanted = [f for f in rule.plan.flows if f.source is not Party.MANAGEMENT]
-    if not any(_served(rule, f) for f in wanted):
-        yield f"{_described(rule)} belongs to no flow of the intent graph"
+    if not any(serves(rule, f) for f in wanted):
+        yield f"{described(rule)} belongs to no flow of the intent graph"
 
 
 @resource_rule(
@@ -99,10 +109,10 @@ def group_ports(rule: Resource) -> Iterator[str]:
 )
 def rule_names_flow(rule: Resource) -> Iterator[str]:
     """So that a reviewer of the account finds the reason of each open port."""
-    names = {f.name for f in rule.plan.flows if _served(rule, f)}
+    names = {f.name for f in rule.plan.flows if serves(rule, f)}
     description = str(rule.props.get("description") or "")
     if not any(description == name or description.startswith(f"{name} ") for name in names):
-        yield f"its description {description!r} names none of the flows on {_described(rule)}"
+        yield f"its description {description!r} names none of the flows on {described(rule)}"
 
 
 @resource_rule(

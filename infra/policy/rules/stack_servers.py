@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
+from onedallmail.platform.flows import Party
 from onedallmail.platform.naming import DataClass
 
 from ..catalogue import stack_rule
+from ..documents import statements
 from ..model import AnyRule, Level, Resource, Severity, Stack
 from ..values import NotEstablished
 from . import backup, compute, keys, logging
 from .edge import BALANCER, WEB_ACL, WEB_ACL_LOG, is_application
 from .network import SUBNET
+from .security_groups import GROUP, INGRESS, described, faces_internet, serves
 
 ALIAS = "aws:kms/alias:Alias"
 CLUSTER = "aws:cloudhsmv2/cluster:Cluster"
@@ -20,6 +24,8 @@ VAULT_POLICY = "aws:backup/vaultPolicy:VaultPolicy"
 SELECTION = "aws:backup/selection:Selection"
 RESTORE_TESTING = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
 FEWEST_ZONES = 2
+SERVERS = frozenset({Party.MAIL, Party.WITNESS, Party.VOTER, Party.PLATFORM})
+"""Parties of the intent graph that are servers of ours."""
 BACKED_UP = (DataClass.MAIL.value, DataClass.DIRECTORY.value)
 
 
@@ -32,10 +38,15 @@ BACKED_UP = (DataClass.MAIL.value, DataClass.DIRECTORY.value)
     applies_to=(keys.KEY, keys.REPLICA),
 )
 def key_has_policy(key: Resource, stack: Stack) -> Iterator[str]:
-    """KMS's default lets every administrator of the account use the key."""
-    stated = key.props.is_unknown("policy") or key.props.get("policy")
-    if not stated and not stack.naming(key, keys.KEY_POLICY, by="keyId"):
+    """KMS's default lets every administrator of the account use the key; AWS reports it as if it had been given."""
+    given = key.props.document("policy")
+    if (not given or _is_default(given)) and not stack.naming(key, keys.KEY_POLICY, by="keyId"):
         yield "has KMS's default policy"
+
+
+def _is_default(document: Mapping[str, Any]) -> bool:
+    listed = statements(document)
+    return len(listed) == 1 and listed[0].actions == ("kms:*",) and not listed[0].conditions
 
 
 @stack_rule(
@@ -67,6 +78,29 @@ def hsm_in_two_zones(cluster: Resource, stack: Stack) -> Iterator[str]:
     zones = {str(h.props.get("availabilityZone") or h.props.get("subnetId")) for h in hsms}
     if len(zones) < FEWEST_ZONES:
         yield f"has HSMs in {len(zones)} zone{'' if len(zones) == 1 else 's'}"
+
+
+@stack_rule(
+    "server-open-as-its-party",
+    "The internet reaches a server only where a flow from there ends at servers",
+    severity=Severity.CRITICAL,
+    controls=("iso27001:A.8.20", "iso27001:A.8.22", "soc2:CC6.6", "cis-aws:3.0/5.2", "cis-aws:3.0/5.3"),
+    remediation="Take the rule out of the server's group: balancers have groups of their own",
+    applies_to=(compute.INSTANCE,),
+)
+def server_open_as_its_party(server: Resource, stack: Stack) -> Iterator[str]:
+    """A port that a balancer may open is not thereby open on the servers behind it."""
+    wanted = [f for f in stack.plan.flows if f.source is Party.INTERNET and f.destination in SERVERS]
+    templates = stack.named_by(server, "launchTemplate.id", compute.TEMPLATE)
+    holders = (server, *templates)
+    groups = [g for h in holders for g in stack.named_by(h, "vpcSecurityGroupIds", GROUP)]
+    if not groups:
+        message = f"the security groups of {server.name} are not in this stack or not known yet"
+        raise NotEstablished(message)
+    for group in groups:
+        for rule in stack.naming(group, INGRESS, by="securityGroupId"):
+            if faces_internet(rule) and not any(serves(rule, f) for f in wanted):
+                yield f"its group {group.name} opens {described(rule)} to the internet"
 
 
 @stack_rule(
@@ -126,10 +160,14 @@ def server_in_backup(server: Resource, stack: Stack) -> Iterator[str]:
         yield f"no backup plan of {server.region} selects it"
 
 
+WHOLE_KINDS = ("*", "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*")
+"""Servers as a whole or their volumes, which carry the same tags."""
+
+
 def _selects(selection: Resource, server: Resource) -> bool:
     tags: Mapping[str, object] = server.props.get("tags") or {}
-    wanted = [(t.get("key"), t.get("value")) for t in selection.props.each("selectionTags")]
-    wanted += [
+    any_of = [(t.get("key"), t.get("value")) for t in selection.props.each("selectionTags")]
+    all_of = [
         (str(c.get("key")).removeprefix("aws:ResourceTag/"), c.get("value"))
         for c in selection.props.each("conditions")
         for c in c.each("stringEquals")
@@ -138,9 +176,11 @@ def _selects(selection: Resource, server: Resource) -> bool:
         return True
     arns = selection.props.texts("resources")
     by_name = any(fnmatchcase(i, pattern) for pattern in arns for i in server.identities)
-    by_kind = any(pattern in ("*", "arn:aws:ec2:*:*:instance/*") for pattern in arns) or not arns
-    by_tags = bool(wanted) and all(tags.get(str(key)) == value for key, value in wanted)
-    return by_name or (by_kind and by_tags) or (not wanted and "*" in arns)
+    by_kind = any(pattern in WHOLE_KINDS for pattern in arns) or not arns
+    by_tags = all(tags.get(str(key)) == value for key, value in all_of) and (
+        any(tags.get(str(key)) == value for key, value in any_of) or not any_of
+    )
+    return by_name or (by_kind and by_tags and bool(any_of or all_of)) or (not (any_of or all_of) and "*" in arns)
 
 
 @stack_rule(
@@ -230,6 +270,7 @@ def backup_restore_tested(plan: Resource, stack: Stack) -> Iterator[str]:
 
 
 RULES: tuple[AnyRule, ...] = (
+    server_open_as_its_party,
     key_has_policy,
     key_has_alias,
     hsm_in_two_zones,

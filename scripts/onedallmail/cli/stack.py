@@ -1,4 +1,4 @@
-"""`onedallmail stack`: preview, up, destroy, outputs, export and import of the cloud stack.
+"""`onedallmail stack`: preview, up, destroy, refresh, outputs, export and import of the cloud stack.
 
 Exit codes: 0 done, 1 error, 3 changes found although --expect-no-changes was given.
 """
@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from onedallmail.cloud import emulator
 from onedallmail.engine import run
 from onedallmail.engine.errors import EngineError
-from onedallmail.engine.events import Event, Op, UpResult
+from onedallmail.engine.events import Event, Op, UpResult, Violation, name_of
+from onedallmail.engine.workspace import Workspace
 from onedallmail.stackfile import load_stack
 from onedallmail.stacksecrets import dkim_config, use_passphrase
 
@@ -28,6 +30,9 @@ SIGNS = {
     Op.REPLACE: "[magenta]±[/]",
     Op.DELETE: "[red]-[/]",
     Op.READ: "[cyan]>[/]",
+    Op.REFRESH: "[cyan]~[/]",
+    Op.DELETE_REPLACED: "[red]-[/]",
+    Op.REMOVE_PENDING: "[red]-[/]",
 }
 COLOURS = {"warning": "yellow", "error": "red"}
 
@@ -43,23 +48,43 @@ SecretConfig = Annotated[
     list[str] | None, typer.Option("--secret-config", help="KEY=FILE: a secret value for this run, read from FILE.")
 ]
 Expect = Annotated[bool, typer.Option("--expect-no-changes", help="Exit with 3 when something changes.")]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", "-t", help="Limit it to a resource: its URN or name, * for any text.")
+]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Compare the state with the provider first.")]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Without account and credentials: the lab's provider, a state folder of its own."),
+]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets in clear.")]
 
 
 @contextmanager
-def _errors_for_people(stack: str) -> Iterator[None]:
-    """Open the state of a lab stack with its own passphrase, and print errors without a traceback."""
+def _errors_for_people(stack: str, *, offline: bool = False) -> Iterator[None]:
+    """Open the state of a lab or offline stack with its own passphrase, and print errors without a traceback.
+
+    What an offline run needs of the lab's AWS emulator ends with it; the emulator's data stay.
+    """
+    folder = _folder(stack, offline=offline)
     try:
-        if load_stack(stack).target == "lab":
-            use_passphrase(stack)
+        if offline or load_stack(stack).target == "lab":
+            use_passphrase(folder)
         yield
     except EngineError as error:
         errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(ERROR) from error
+    finally:
+        if offline:
+            emulator.stop(folder)
+
+
+def _folder(stack: str, *, offline: bool) -> str:
+    """Return the name of the stack's state folder."""
+    return Workspace(stack=stack, offline=offline).home.name
 
 
 def _show(event: Event) -> None:
-    if event.op is Op.SAME:
+    if event.op is Op.SAME or event.internal:
         return
     if event.op:
         text = f"{SIGNS[event.op]} {escape(event.type)} [bold]{escape(event.name)}[/] [dim]{escape(event.text)}[/]"
@@ -93,11 +118,12 @@ def _secrets(items: list[str] | None) -> dict[str, str]:
 
 
 def _settings(
-    stack: str, config: list[str] | None, secret_config: list[str] | None
+    stack: str, config: list[str] | None, secret_config: list[str] | None, *, offline: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return public and secret configuration: the stack's own DKIM keys, then what the command line says."""
     described = load_stack(stack)
-    public, private = dkim_config(stack, described.domains) if described.target == "lab" else ({}, {})
+    makes_keys = offline or described.target == "lab"
+    public, private = dkim_config(_folder(stack, offline=offline), described.domains) if makes_keys else ({}, {})
     return {**public, **_pairs(config, "--config")}, {**private, **_secrets(secret_config)}
 
 
@@ -108,12 +134,24 @@ def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bo
         _outputs_table(result.outputs)
         counts = ", ".join(f"{n} {op}" for op, n in sorted(result.counts.items())) or "nothing to do"
         console.print(f"{verb}: {counts} in {result.duration_s:.1f} s", highlight=False)
+        _violations_table(result.violations)
+        for said in result.not_asked:
+            console.print(f"[dim]not asked:[/] {escape(said)}", highlight=False, soft_wrap=True)
     if not result.ok:
         errors.print(f"[red]{len(result.errors)} error(s):[/] what was made is recorded; correct and repeat")
         raise typer.Exit(ERROR)
     if expect_no_changes and result.changes:
         errors.print(f"[red]{result.changes} change(s), none expected[/]")
         raise typer.Exit(FINDINGS)
+
+
+def _violations_table(violations: tuple[Violation, ...]) -> None:
+    if not violations:
+        return
+    table = Table("policy", "level", "resource", "message", show_edge=False, pad_edge=False)
+    for found in sorted(violations, key=lambda v: (v.level, v.policy, v.urn)):
+        table.add_row(found.policy, found.level, escape(name_of(found.urn)), escape(found.message))
+    console.print(table)
 
 
 def _outputs_table(outputs: Mapping[str, Any]) -> None:
@@ -127,54 +165,112 @@ def _outputs_table(outputs: Mapping[str, Any]) -> None:
 
 @app.command()
 def preview(
+    *,
     stack: Stack = "lab",
     config: Config = None,
     secret_config: SecretConfig = None,
+    targets: Targets = None,
+    refresh: Refresh = False,
+    offline: Offline = False,
     expect_no_changes: Expect = False,
     as_json: Json = False,
 ) -> None:
     """Show what up would change."""
-    with _errors_for_people(stack):
-        values, hidden = _settings(stack, config, secret_config)
-        result = run.preview(stack, config=values, secret_config=hidden, progress=_show)
+    with _errors_for_people(stack, offline=offline):
+        values, hidden = _settings(stack, config, secret_config, offline=offline)
+        result = run.preview(
+            stack,
+            config=values,
+            secret_config=hidden,
+            targets=tuple(targets or ()),
+            refresh=refresh,
+            offline=offline,
+            progress=_show,
+        )
         _finish("preview", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
 
 @app.command()
 def up(
+    *,
     stack: Stack = "lab",
     config: Config = None,
     secret_config: SecretConfig = None,
+    targets: Targets = None,
+    refresh: Refresh = False,
+    offline: Offline = False,
     expect_no_changes: Expect = False,
     as_json: Json = False,
 ) -> None:
     """Bring the stack to what the program describes."""
-    with _errors_for_people(stack):
-        values, hidden = _settings(stack, config, secret_config)
-        result = run.up(stack, config=values, secret_config=hidden, progress=_show)
+    with _errors_for_people(stack, offline=offline):
+        values, hidden = _settings(stack, config, secret_config, offline=offline)
+        result = run.up(
+            stack,
+            config=values,
+            secret_config=hidden,
+            targets=tuple(targets or ()),
+            refresh=refresh,
+            offline=offline,
+            progress=_show,
+        )
         _finish("up", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
 
 @app.command()
 def destroy(
+    *,
     stack: Stack = "lab",
     config: Config = None,
+    targets: Targets = None,
+    offline: Offline = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete every resource of the stack."""
+    """Delete every resource of the stack, or the targets; protected ones stay and are named."""
     if not yes:
-        typer.confirm(f"Delete every resource of stack '{stack}'?", abort=True)
-    with _errors_for_people(stack):
-        result = run.destroy(stack, config=_pairs(config, "--config"), progress=_show)
+        what = ", ".join(targets) if targets else "every resource"
+        typer.confirm(f"Delete {what} of stack '{stack}'?", abort=True)
+    with _errors_for_people(stack, offline=offline):
+        values = _pairs(config, "--config")
+        result = run.destroy(stack, config=values, targets=tuple(targets or ()), offline=offline, progress=_show)
         _finish("destroy", result, as_json=as_json, expect_no_changes=False)
 
 
+@app.command("refresh")
+def refresh_(
+    *,
+    stack: Stack = "lab",
+    config: Config = None,
+    targets: Targets = None,
+    settle: Annotated[
+        list[str] | None,
+        typer.Option("--settle", help="NAME=ID: what an interrupted create made; NAME= when it made nothing."),
+    ] = None,
+    offline: Offline = False,
+    expect_no_changes: Expect = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the state to what the provider finds."""
+    with _errors_for_people(stack, offline=offline):
+        result = run.refresh(
+            stack,
+            config=_pairs(config, "--config"),
+            targets=tuple(targets or ()),
+            settled=_pairs(settle, "--settle"),
+            offline=offline,
+            progress=_show,
+        )
+        _finish("refresh", result, as_json=as_json, expect_no_changes=expect_no_changes)
+
+
 @app.command()
-def outputs(stack: Stack = "lab", show_secrets: ShowSecrets = False, as_json: Json = False) -> None:
+def outputs(
+    stack: Stack = "lab", show_secrets: ShowSecrets = False, offline: Offline = False, as_json: Json = False
+) -> None:
     """Show the outputs of the last up."""
-    with _errors_for_people(stack):
-        found = run.outputs(stack, show_secrets=show_secrets)
+    with _errors_for_people(stack, offline=offline):
+        found = run.outputs(stack, show_secrets=show_secrets, offline=offline)
     if as_json:
         console.print_json(json.dumps(found))
     else:
@@ -186,12 +282,13 @@ def export(
     stack: Stack = "lab",
     file: Annotated[Path | None, typer.Option("--file", help="Write here (mode 0600), not to the terminal.")] = None,
     show_secrets: ShowSecrets = False,
+    offline: Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="The deployment is JSON in any case.")] = True,
 ) -> None:
     """Show the deployment: every resource with inputs and outputs (Pulumi's format, version 3)."""
     del as_json
-    with _errors_for_people(stack):
-        text = json.dumps(run.export(stack, show_secrets=show_secrets), indent=2)
+    with _errors_for_people(stack, offline=offline):
+        text = json.dumps(run.export(stack, show_secrets=show_secrets, offline=offline), indent=2)
     if file is None:
         typer.echo(text)
         return

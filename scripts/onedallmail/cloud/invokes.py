@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from .recorded import ACCOUNT
-from .rules import regions
+from onedallmail.platform.regions import AWS_REGIONS
+
+from .naming import ACCOUNT, ZONES, zone_id
 
 Values = dict[str, Any]
 AMI = "ami-0d13000000000001ab"
 """Stands for Debian's official AMI; a lab server boots the lab's own image."""
-
-ZONES = "abc"
 
 
 class InvokeError(ValueError):
@@ -19,8 +18,8 @@ class InvokeError(ValueError):
 
 def _region(arguments: Values, region: str) -> str:
     name = arguments.get("region") or arguments.get("name") or region
-    if name not in regions():
-        msg = f"'{name}' is not a region the lab knows: {', '.join(regions())}"
+    if name not in AWS_REGIONS:
+        msg = f"'{name}' is not a region the lab knows: {', '.join(sorted(AWS_REGIONS))}"
         raise InvokeError(msg)
     return str(name)
 
@@ -28,7 +27,7 @@ def _region(arguments: Values, region: str) -> str:
 def _zones(arguments: Values, region: str) -> Values:
     name = _region(arguments, region)
     names = [name + letter for letter in ZONES]
-    ids = [f"{name.replace('-', '')}-az{n}" for n in range(1, len(ZONES) + 1)]
+    ids = [zone_id(name, letter) for letter in ZONES]
     return {"id": name, "region": name, "names": names, "zoneIds": ids, "groupNames": [name]}
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -20,16 +21,18 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as proto
 
 from onedallmail.engine.plugins import CHANNEL_OPTIONS, LAB_MARK, PACKAGE
-from onedallmail.engine.values import UNKNOWN, from_struct, has_unknown, to_struct
+from onedallmail.engine.values import from_struct, has_unknown, to_struct
 
-from . import emulated, invokes, recorded, schema
+from . import emulated, invokes, recorded, schema, signing_keys
 from .addresses import AddressBook, AddressesExhaustedError
 from .emulator import EmulatorError
-from .rules import rules_of, violations
+from .naming import SUFFIX_DIGITS
+from .rules import Autoname, has_rules, module_of, rules_of
+from .rules.paths import stated_at, steps
+from .rules.violations import violations
 
 THREADS = 16
 DEFAULT_REGION = "us-east-1"
-SUFFIX_DIGITS = 7
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +49,31 @@ def difference(name: str, old: dict[str, Any], new: dict[str, Any], *, replaces:
     if name not in new:
         return kind.DELETE_REPLACE if replaces else kind.DELETE
     return kind.UPDATE_REPLACE if replaces else kind.UPDATE
+
+
+def refusal(token: str) -> str:
+    """Return why the lab does not take a resource type, '' when it does."""
+    if not schema.known(token):
+        return f"pulumi_aws has no resource type {token}"
+    if not has_rules(token):
+        where = f"scripts/onedallmail/cloud/rules/{module_of(token)}.yaml"
+        return f"the lab's provider has no rules for {token}: add an entry to {where}"
+    return ""
+
+
+def auto_name(auto: Autoname, request: Any) -> str:
+    """Return the name that pulumi-aws gives a resource without one."""
+    seed = bytes(request.randomSeed) or request.urn.encode()
+    suffix = hashlib.sha256(seed + request.urn.encode()).hexdigest()[:SUFFIX_DIGITS]
+    logical = request.urn.rsplit("::", 1)[-1]
+    logical = logical.lower() if auto.property == "bucket" else logical
+    return f"{auto.prefix}{logical}-{suffix}"
+
+
+def replaced(token: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the properties whose change replaces a resource."""
+    changed = [path for path in rules_of(token).force_new if stated_at(old, path) != stated_at(new, path)]
+    return sorted({steps(path)[0][0] for path in changed})
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -99,34 +127,40 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, _: Any) -> Any:  # noqa: N802
         """Complete the inputs and refuse what AWS would refuse."""
         token, inputs, olds = token_of(request), from_struct(request.news), from_struct(request.olds)
-        if not schema.known(token):
-            reason = f"pulumi_aws has no resource type {token}"
+        if reason := refusal(token):
             return proto.CheckResponse(failures=[proto.CheckFailure(reason=reason)])
-        self._complete(token, request, inputs, olds)
-        rules = rules_of(token)
-        found = [(p.path, p.reason) for p in schema.problems(token, inputs)]
-        found += violations(rules, inputs, lambda value: value != UNKNOWN)
+        found = list(self._complete(token, request, inputs, olds))
+        found += [(p.path, p.reason) for p in schema.problems(token, inputs)]
+        found += violations(rules_of(token), inputs)
         found += emulated.unsupported(token, inputs)
         failures = [proto.CheckFailure(property=path, reason=reason) for path, reason in found]
         return proto.CheckResponse(inputs=to_struct(inputs), failures=failures)
 
-    def _complete(self, token: str, request: Any, inputs: dict[str, Any], olds: dict[str, Any]) -> None:
-        name = rules_of(token).autoname
-        fields = schema.inputs_of(token)
-        if name in fields and name not in inputs:
-            seed = bytes(request.randomSeed) or request.urn.encode()
-            prefix = inputs.get(f"{name}Prefix") or f"{request.urn.rsplit('::', 1)[-1]}-"
-            suffix = hashlib.sha256(seed + request.urn.encode()).hexdigest()[:SUFFIX_DIGITS]
-            inputs[name] = olds.get(name) or f"{prefix}{suffix}"
+    def _complete(
+        self, token: str, request: Any, inputs: dict[str, Any], olds: dict[str, Any]
+    ) -> Iterator[tuple[str, str]]:
+        """Give name and region where the program left them out; yield what is wrong with the name."""
+        fields, auto = schema.inputs_of(token), rules_of(token).autoname
         if "region" in fields:
             inputs.setdefault("region", self.region)
+        if auto is None or auto.property not in fields or fields[auto.property].required:
+            return
+        if inputs.get(auto.property) is not None or inputs.get(f"{auto.property}Prefix") is not None:
+            return
+        name = olds.get(auto.property) or auto_name(auto, request)
+        if len(name) > auto.max:
+            yield (
+                auto.property,
+                f"the generated name of {len(name)} characters is longer than the {auto.max} that AWS takes: give one",
+            )
+        inputs[auto.property] = name
 
     def Diff(self, request: Any, _: Any) -> Any:  # noqa: N802
-        """Compare inputs; rules.yaml says which changes replace."""
+        """Compare inputs; the rules say which changes replace."""
         old, new = from_struct(request.old_inputs) or from_struct(request.olds), from_struct(request.news)
         changed = [k for k in {**old, **new} if not k.startswith("__") and old.get(k) != new.get(k)]
         changed = [k for k in changed if k not in request.ignoreChanges]
-        replaces = [k for k in changed if k in rules_of(token_of(request)).force_new]
+        replaces = [k for k in replaced(token_of(request), old, new) if k in changed]
         detail = {
             k: proto.PropertyDiff(kind=difference(k, old, new, replaces=k in replaces), inputDiff=True) for k in changed
         }
@@ -142,10 +176,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return proto.CreateResponse(id="", properties=to_struct(recorded.planned(token, inputs, self.region)))
         with Failures(context):
             if token in emulated.HANDLERS:
+                inputs = recorded.named(token, inputs, self.api.claim(token, request.urn, inputs))
                 identifier, outputs = emulated.create(self.api, token, request.urn, inputs)
                 outputs = {**recorded.complete(token, identifier, inputs, self.region), **outputs}
             else:
                 identifier, outputs = recorded.create(token, request.urn, inputs, self.region, self.book)
+                if token == signing_keys.TOKEN:
+                    outputs |= signing_keys.outputs(self.api, inputs)
         return proto.CreateResponse(id=identifier, properties=to_struct(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -166,6 +203,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 outputs = {**outputs, **kept, **changed}
             else:
                 outputs = recorded.update(token, request.id, inputs, old, region=self.region, book=self.book)
+                if token == signing_keys.TOKEN:
+                    outputs |= signing_keys.outputs(self.api, inputs)
         return proto.UpdateResponse(properties=to_struct(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802

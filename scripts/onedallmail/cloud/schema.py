@@ -144,11 +144,12 @@ def _value(hint: Any, value: Any, path: str) -> typing.Iterator[Problem]:
     elif origin is collections.abc.Mapping:
         for key, item in value.items():
             yield from _value(typing.get_args(hint)[1], item, f"{path}.{key}")
-    elif _is_object(hint):
+    elif is_object(hint):
         yield from _object(fields(hint), value, path + ".")
 
 
-def _is_object(hint: Any) -> bool:
+def is_object(hint: Any) -> bool:
+    """Tell whether a type is an object with properties of its own."""
     return inspect.isclass(hint) and _types.is_input_type(hint)
 
 
@@ -158,7 +159,7 @@ def _mismatch(hint: Any, origin: Any, value: Any) -> str:
         return "" if isinstance(value, list) else "a list"
     if origin is collections.abc.Mapping:
         return "" if isinstance(value, dict) else "a map"
-    if _is_object(hint):
+    if is_object(hint):
         return "" if isinstance(value, dict) else "an object"
     return _scalar_mismatch(hint, value)
 

@@ -89,9 +89,8 @@ class Pack:
                 continue
             level = LEVELS.get(diagnostic.enforcementLevel, "advisory")
             about = diagnostic.urn or urn
-            found.append(
-                Violation(policy=diagnostic.policyName, urn=about, level=level, message=diagnostic.message.strip())
-            )
+            text = diagnostic.message.removeprefix(f"{diagnostic.description}\n").strip()
+            found.append(Violation(policy=diagnostic.policyName, urn=about, level=level, message=text))
         with self._run.lock:
             self._run.violations += found
         return [v for v in found if v.level == "mandatory"]

@@ -19,6 +19,8 @@ WEB_NAMES = ("webmail", "autoconfig", "autodiscover", "mta-sts")
 """Names below a domain that lead to the application load balancers."""
 EGRESS_NAME = "egress"
 """Name below the first domain that has every address from which the platform sends mail; SPF refers to it."""
+ACM_ISSUER = "amazon.com"
+"""How CAA names AWS Certificate Manager (ACM User Guide, "Configure a CAA record")."""
 TXT_CHUNK = 255
 MX_PREFERENCE = 10
 MTA_STS_ID = "1"
@@ -72,13 +74,15 @@ def address_records(platform: Platform, domain: str, public: Mapping[str, str]) 
     """Return the A records of servers with an Elastic IP (first domain only) and of the names that clients use.
 
     `public` maps each public server's name to its Elastic IP. Behind load balancers there are none of these: names
-    lead to the balancers then, as aliases.
+    lead to the balancers then, as aliases. With health checks the names that clients use have records of their own
+    (`service_records.checked_addresses`); the addresses from which mail leaves are published whatever their health.
     """
     hosts = [Record(s.fqdn, "A", 300, (public[s.name],)) for s in platform.servers if s.public]
     every = tuple(public[s.name] for s in platform.mail_servers if s.public)
     if every:
         hosts.append(Record(f"{EGRESS_NAME}.{platform.domain}", "A", 300, every))
-    clients = [Record(f"{name}.{domain}", "A", 60, every) for name in CLIENT_NAMES if every]
+    plain = every and not platform.options.health_checks
+    clients = [Record(f"{name}.{domain}", "A", 60, every) for name in CLIENT_NAMES if plain]
     return tuple((hosts if domain == platform.domain else []) + clients)
 
 
@@ -96,7 +100,7 @@ def mail_records(platform: Platform, domain: str, dkim_public_key: str) -> tuple
         Record(f"_dmarc.{domain}", "TXT", 300, (f"v=DMARC1; p=reject; adkim=s; aspf=s; rua={report}",)),
         Record(f"_smtp._tls.{domain}", "TXT", 300, (f"v=TLSRPTv1; rua={report}",)),
         *([Record(f"_mta-sts.{domain}", "TXT", 300, (f"v=STSv1; id={MTA_STS_ID}",))] if platform.options.web else []),
-        Record(domain, "CAA", 300, tuple(f'0 issue "{i}"' for i in platform.config.certificate_issuers)),
+        Record(domain, "CAA", 300, tuple(f'0 issue "{i}"' for i in _issuers(platform))),
         *(
             Record(f"_{service}._tcp.{domain}", "SRV", 300, (f"0 1 {port.value} {name}.{domain}.",))
             for service, port, name in SERVICES
@@ -108,6 +112,12 @@ def _exchangers(platform: Platform) -> tuple[str, ...]:
     if platform.options.balancers:
         return tuple(exchanger(platform, region) for region in mail_regions(platform))
     return tuple(s.fqdn for s in platform.mail_servers)
+
+
+def _issuers(platform: Platform) -> tuple[str, ...]:
+    """Return who may issue certificates: AWS's own authority always where an application load balancer needs it."""
+    stated = platform.config.certificate_issuers
+    return stated if not platform.options.web or ACM_ISSUER in stated else (*stated, ACM_ISSUER)
 
 
 def _spf(platform: Platform) -> str:

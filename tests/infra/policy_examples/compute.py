@@ -2,13 +2,12 @@
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 from infra.policy.model import Resource
 from infra.policy.rules import compute as rules
 
-from .example import KEY, PLAN, example, make
+from .example import BALANCED, KEY, example, make
 
 TOKENS = {"httpTokens": "required", "httpPutResponseHopLimit": 1}
 DISK = {"encrypted": True, "kmsKeyId": KEY}
@@ -28,7 +27,6 @@ TEMPLATE = {
 }
 LEAKED = "#!/bin/sh\nexport AWS_SECRET_ACCESS_KEY=abc\n"
 ENCODED = base64.b64encode(LEAKED.encode()).decode()
-BALANCED = replace(PLAN, options={"balancers": True})
 SESSION = {"kmsKeyId": KEY, "cloudWatchLogGroupName": "sessions", "cloudWatchEncryptionEnabled": True}
 
 

@@ -8,7 +8,14 @@ from typing import Any
 from infra.policy.model import Plan, Resource
 from infra.policy.sources import resource
 
-PLAN = Plan(stack="example", regions=frozenset({"eu-central-1", "eu-west-1", "eu-north-1"}))
+from onedallmail.platform.flows import flows_of
+from onedallmail.platform.options import Options
+
+AT_SERVERS = Options(balancers=False, accelerator=False)
+BEHIND_BALANCERS = Options()
+REGIONS = frozenset({"eu-central-1", "eu-west-1", "eu-north-1"})
+PLAN = Plan("example", REGIONS, flows_of(AT_SERVERS), AT_SERVERS)
+BALANCED = Plan("example", REGIONS, flows_of(BEHIND_BALANCERS), BEHIND_BALANCERS)
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b1c"
 ACCOUNT_ROOT = "arn:aws:iam::123456789012:root"
 TAGS = {
@@ -49,7 +56,8 @@ def make(token: str, values: Mapping[str, Any] | None = None, *, plan: Plan = PL
     merged = {"region": "eu-central-1", **(values or {}), **changes}
     kept = {k: v for k, v in merged.items() if v is not None}
     name = token.rsplit(":", 1)[-1].lower()
-    return resource(token, name, kept, plan, identifier=str(kept.pop("id", f"{name}-id")))
+    identifier = str(kept.pop("id", f"{name}-id"))
+    return resource(token, name, kept, plan, identifier=identifier)
 
 
 def policy(*statements: Mapping[str, Any]) -> str:

@@ -1,17 +1,18 @@
 """Examples for rules/stack_servers.py."""
 
-from infra.policy.model import Resource
+from infra.policy.model import Plan, Resource
 from infra.policy.rules import backup, compute, edge, keys, logging
+from infra.policy.rules import security_groups as groups
 from infra.policy.rules import stack_servers as rules
 from infra.policy.rules.network import SUBNET
 
-from .example import TAGS, example, make, policy
+from .example import BALANCED, PLAN, TAGS, allow, example, make, policy
 
 KEY = make(keys.KEY, {"keyId": "k-1"})
 CLUSTER = make(rules.CLUSTER, {"hsmType": "hsm2m.medium", "subnetIds": ["s"], "id": "cluster-1"})
 MAIL_TAGS = {**TAGS, "DataClass": "mail"}
 VAULT = make(backup.VAULT, {"name": "mail", "id": "mail"})
-PLAN = make(backup.PLAN, {"rules": [], "id": "plan-1"})
+BACKUP_PLAN = make(backup.PLAN, {"rules": [], "id": "plan-1"})
 BALANCER = make(edge.BALANCER[0], {"loadBalancerType": "application", "arn": "arn:alb"})
 WEB_ACL = make(edge.WEB_ACL, {"scope": "REGIONAL", "defaultAction": {}, "visibilityConfig": {}, "arn": "arn:acl"})
 
@@ -42,6 +43,20 @@ def alarm(server_id: str) -> Resource:
     return make(logging.ALARM, {**values, "dimensions": {"InstanceId": server_id}})
 
 
+def grouped(plan: Plan = PLAN) -> Resource:
+    """Return a server in the group of mail servers."""
+    return make(compute.INSTANCE, {"vpcSecurityGroupIds": ["sg-1"]}, plan=plan)
+
+
+def from_template() -> Resource:
+    """Return a server that takes its group from a launch template."""
+    return make(compute.INSTANCE, {"launchTemplate": {"id": "lt-1"}})
+
+
+IMAPS = {"securityGroupId": "sg-1", "ipProtocol": "tcp", "fromPort": 993, "toPort": 993, "cidrIpv4": "0.0.0.0/0"}
+GROUP = make(groups.GROUP, {"id": "sg-1", "vpcId": "vpc-1"})
+TEMPLATE = make(compute.TEMPLATE, {"id": "lt-1", "vpcSecurityGroupIds": ["sg-1"]})
+OPEN_IMAPS = make(groups.INGRESS, IMAPS)
 A, B = subnet("subnet-a", "eu-central-1a"), subnet("subnet-b", "eu-central-1b")
 BY_TAG = {"type": "STRINGEQUALS", "key": "DataClass", "value": "mail"}
 NOT_OURS = {"type": "STRINGEQUALS", "key": "DataClass", "value": "logs"}
@@ -50,16 +65,29 @@ EXAMPLES = (
     example(
         "key-has-policy",
         good=[
-            make(keys.KEY, {"policy": policy()}),
+            make(keys.KEY, {"policy": policy(allow("kms:Decrypt", "*"))}),
             [KEY, make(keys.KEY_POLICY, {"keyId": "k-1", "policy": policy()})],
         ],
-        bad=[KEY, [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})]],
+        bad=[
+            KEY,
+            make(keys.KEY, {"policy": policy(allow("kms:*", "*"))}),
+            [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})],
+        ],
     ),
     example("key-has-alias", good=[[KEY, make(rules.ALIAS, {"targetKeyId": "k-1"})]], bad=[KEY]),
     example(
         "hsm-in-two-zones",
         good=[[CLUSTER, hsm("eu-central-1a"), hsm("eu-central-1b")]],
         bad=[CLUSTER, [CLUSTER, hsm("eu-central-1a")], [CLUSTER, hsm("eu-central-1a"), hsm("eu-central-1a")]],
+    ),
+    example(
+        "server-open-as-its-party",
+        good=[[grouped(), GROUP, OPEN_IMAPS], [grouped(plan=BALANCED), GROUP]],
+        bad=[
+            [grouped(plan=BALANCED), GROUP, OPEN_IMAPS],
+            [grouped(), GROUP, make(groups.INGRESS, IMAPS, fromPort=443, toPort=443)],
+            [from_template(), TEMPLATE, GROUP, make(groups.INGRESS, IMAPS, fromPort=5432, toPort=5432)],
+        ],
     ),
     example(
         "servers-spread-over-zones",
@@ -104,15 +132,15 @@ EXAMPLES = (
         good=[[VAULT, make(rules.VAULT_POLICY, {"backupVaultName": "mail", "policy": policy()})]],
         bad=[VAULT],
     ),
-    example("backup-selects", good=[[PLAN, selection()]], bad=[PLAN]),
+    example("backup-selects", good=[[BACKUP_PLAN, selection()]], bad=[BACKUP_PLAN]),
     example(
         "backup-restore-tested",
         good=[
             [
-                PLAN,
+                BACKUP_PLAN,
                 make(rules.RESTORE_TESTING, {"recoveryPointSelection": {}, "scheduleExpression": "rate(7 days)"}),
             ]
         ],
-        bad=[PLAN],
+        bad=[BACKUP_PLAN],
     ),
 )

@@ -1,6 +1,7 @@
 """A provider that makes nothing: `name` and `region` force replacement, all else updates in place, no names of its own.
 
-A file `delays.json` below `--state` (URN to seconds) lets checks wait: a test decides which resource comes first.
+A file `order.json` below `--state` ({"first": [URN...], "then": [...], "last": [...]}) says which resources wait for
+which: a test decides what was done when another one fails.
 An id follows from URN and region, so a replacement may have its predecessor's. What it was asked to make, change and
 delete is in `provider-calls.jsonl` below `--state`.
 """
@@ -22,7 +23,8 @@ from onedallmail.engine.plugins import LAB_MARK
 from onedallmail.engine.values import from_struct, to_struct
 
 FORCE_NEW = ("name", "region")
-DELAYS, CALLS = "delays.json", "provider-calls.jsonl"
+ORDER, CALLS = "order.json", "provider-calls.jsonl"
+WAIT_S, SETTLING_S = 20.0, 0.2
 
 
 def serial(urn: str, region: str) -> str:
@@ -35,9 +37,10 @@ class RecordingProvider(provider_pb2_grpc.ResourceProviderServicer):
     """Method names are the protocol's."""
 
     def __init__(self, state_dir: Path) -> None:
-        """Read the delays."""
-        delays = state_dir / DELAYS
-        self._delays: dict[str, float] = json.loads(delays.read_text()) if delays.exists() else {}
+        """Read the order."""
+        order = state_dir / ORDER
+        self._order: dict[str, list[str]] = json.loads(order.read_text()) if order.exists() else {}
+        self._settled, self._changed = set[str](), threading.Condition()
         self._calls, self._lock, self._region = state_dir / CALLS, threading.Lock(), "us-east-1"
 
     def Handshake(self, _request: Any, _: Any) -> Any:  # noqa: N802
@@ -51,13 +54,17 @@ class RecordingProvider(provider_pb2_grpc.ResourceProviderServicer):
         return proto.ConfigureResponse(supportsPreview=True)
 
     def Check(self, request: Any, _: Any) -> Any:  # noqa: N802
-        time.sleep(self._delays.get(request.urn, 0))
+        for group, before in (("then", "first"), ("last", "then")):
+            if request.urn in self._order.get(group, []):
+                self._await(self._order[before])
         return proto.CheckResponse(inputs=to_struct({"region": self._region, **from_struct(request.news)}))
 
     def Diff(self, request: Any, _: Any) -> Any:  # noqa: N802
         old, new = from_struct(request.old_inputs), from_struct(request.news)
         changed = [k for k in {**old, **new} if old.get(k) != new.get(k) and k not in request.ignoreChanges]
         some = proto.DiffResponse.DIFF_SOME if changed else proto.DiffResponse.DIFF_NONE
+        if not changed or request.urn in self._order.get("then", []):
+            self._settle(request.urn)
         return proto.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in FORCE_NEW])
 
     def Create(self, request: Any, _: Any) -> Any:  # noqa: N802
@@ -78,7 +85,18 @@ class RecordingProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._record("delete", request.urn, request.id)
         return empty_pb2.Empty()
 
+    def _await(self, urns: list[str]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._settled.issuperset(urns), WAIT_S)
+        time.sleep(SETTLING_S)  # for the engine to record what it was answered
+
+    def _settle(self, urn: str) -> None:
+        with self._changed:
+            self._settled.add(urn)
+            self._changed.notify_all()
+
     def _record(self, call: str, urn: str, identifier: str) -> None:
+        self._settle(urn)
         with self._lock, self._calls.open("a") as file:
             file.write(json.dumps([call, urn, identifier]) + "\n")
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from . import kms, route53, s3, secretsmanager
+from . import bucket_settings, health_checks, kms, route53, s3, secretsmanager
 from .api import GONE, Api, Handler, RefusedError, call_unless_gone
 
 __all__ = ["GONE", "HANDLERS", "Api", "Handler", "RefusedError", "create", "delete", "exists", "unsupported", "update"]
 
 Values = dict[str, Any]
-HANDLERS: dict[str, Handler] = {**kms.HANDLERS, **s3.HANDLERS, **secretsmanager.HANDLERS, **route53.HANDLERS}
+MODULES = (kms, s3, bucket_settings, secretsmanager, route53, health_checks)
+HANDLERS: dict[str, Handler] = {token: handler for module in MODULES for token, handler in module.HANDLERS.items()}
 COMMON_INPUTS = {"region", "tags", "tagsAll"}
 
 

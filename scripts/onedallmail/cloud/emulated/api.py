@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from onedallmail.cloud import emulator
 from onedallmail.cloud.rules import rules_of
+from onedallmail.cloud.rules.paths import stated_at
 
 Values = dict[str, Any]
 CLAIM_TAG = "onedallmail:claim"
@@ -23,6 +24,10 @@ GONE = frozenset(
         "NoSuchBucket",
         "404",
         "NoSuchHostedZone",
+        "NoSuchHealthCheck",
+        "NoSuchLifecycleConfiguration",
+        "OwnershipControlsNotFoundError",
+        "ReplicationConfigurationNotFoundError",
         "ResourceNotFoundException",
         "NoSuchBucketPolicy",
         "NoSuchPublicAccessBlockConfiguration",
@@ -57,7 +62,7 @@ class Api:
     @staticmethod
     def claim(token: str, urn: str, inputs: Values) -> str:
         """Return the mark of a thing: a replacement (its force-new inputs differ) has another one."""
-        fixed = {name: inputs.get(name) for name in sorted(rules_of(token).force_new)}
+        fixed = {path: stated_at(inputs, path) for path in sorted(rules_of(token).force_new)}
         return hashlib.sha256(json.dumps([urn, fixed]).encode()).hexdigest()[:32]
 
 

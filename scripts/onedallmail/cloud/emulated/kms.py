@@ -1,5 +1,6 @@
 """KMS keys, aliases and replica keys."""
 
+import json
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -46,18 +47,23 @@ def _create_key(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
 
 
 def _create_replica(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
-    primary = inputs["primaryKeyArn"]
-    made = api("kms", primary.split(":")[3]).replicate_key(
-        **present(
-            KeyId=primary,
-            ReplicaRegion=inputs["region"],
-            Description=inputs.get("description"),
-            Policy=inputs.get("policy"),
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue"),
-        )
-    )
-    key = made["ReplicaKeyMetadata"]["KeyId"]
-    return key, _settings(api("kms", inputs["region"]), key, inputs)
+    primary, region = inputs["primaryKeyArn"], inputs["region"]
+    key = primary.rpartition("/")[2]
+    api("kms", primary.split(":")[3]).replicate_key(KeyId=key, ReplicaRegion=region)
+    # The emulator's replica begins as a copy of its primary, whatever the request says.
+    kms = api("kms", region)
+    kms.update_key_description(KeyId=key, Description=inputs.get("description") or "")
+    if inputs.get("policy"):
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=inputs["policy"])
+    if inputs.get("tags"):
+        kms.tag_resource(KeyId=key, Tags=tag_list(inputs["tags"], "TagKey", "TagValue"))
+    return key, {**_settings(kms, key, inputs), **_material(kms, key)}
+
+
+def _material(kms: Any, key: str) -> Values:
+    """Return what a replica has from its primary."""
+    rotated = kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+    return {"keySpec": kms.describe_key(KeyId=key)["KeyMetadata"]["KeySpec"], "keyRotationEnabled": rotated}
 
 
 def _update_key(api: Api, key: str, old: Values, inputs: Values) -> Values:
@@ -123,7 +129,32 @@ def _probe_alias(api: Api, name: str, known: Values) -> None:
     api("kms", known["region"]).describe_key(KeyId=name)
 
 
-COMMON_INPUTS = frozenset({"description", "policy", "deletionWindowInDays"})
+def _put_policy(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
+    key = inputs["keyId"]
+    api("kms", inputs["region"]).put_key_policy(KeyId=key, PolicyName="default", Policy=inputs["policy"])
+    return key, {}
+
+
+def _update_policy(api: Api, _id: str, _old: Values, inputs: Values) -> Values:
+    _put_policy(api, inputs, "")
+    return {}
+
+
+def _reset_policy(api: Api, key: str, inputs: Values) -> None:
+    """Give the key the policy that it has from its creation: the account decides (as the AWS provider does)."""
+    account = api("kms", inputs["region"]).describe_key(KeyId=key)["KeyMetadata"]["AWSAccountId"]
+    statement = {
+        "Sid": "Enable IAM User Permissions",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    text = json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": [statement]})
+    api("kms", inputs["region"]).put_key_policy(KeyId=key, PolicyName="default", Policy=text)
+
+
+COMMON_INPUTS = frozenset({"description", "policy", "deletionWindowInDays", "bypassPolicyLockoutSafetyCheck"})
 KEY_INPUTS = COMMON_INPUTS | {
     "keyUsage",
     "customerMasterKeySpec",
@@ -140,6 +171,13 @@ HANDLERS = {
     ),
     "aws:kms/replicaKey:ReplicaKey": Handler(
         create=_create_replica, update=_update_key, delete=_delete_key, probe=_probe_key, inputs=REPLICA_INPUTS
+    ),
+    "aws:kms/keyPolicy:KeyPolicy": Handler(
+        create=_put_policy,
+        update=_update_policy,
+        delete=_reset_policy,
+        probe=_probe_key,
+        inputs=frozenset({"keyId", "policy", "bypassPolicyLockoutSafetyCheck"}),
     ),
     "aws:kms/alias:Alias": Handler(
         create=_create_alias,

@@ -95,7 +95,7 @@ def _record(client: Any, inputs: Values) -> Values:
     name = inputs["name"].rstrip(".").lower()
     full = name if name == zone or name.endswith(f".{zone}") else f"{name}.{zone}" if name else zone
     record: Values = {"Name": full, "Type": inputs["type"]}
-    record |= present(SetIdentifier=inputs.get("setIdentifier"))
+    record |= _routing(inputs)
     if aliases := inputs.get("aliases"):
         health = bool(aliases[0].get("evaluateTargetHealth"))
         target = {"HostedZoneId": aliases[0]["zoneId"], "DNSName": aliases[0]["name"]}
@@ -105,6 +105,31 @@ def _record(client: Any, inputs: Values) -> Values:
         raise RefusedError(msg)
     values = [text_value(v) if inputs["type"] in ("TXT", "SPF") else v for v in inputs["records"]]
     return {**record, "TTL": inputs["ttl"], "ResourceRecords": [{"Value": v} for v in values]}
+
+
+def _routing(inputs: Values) -> Values:
+    """Return which of several records of a name Route 53 answers with."""
+    weighted, latency = _first(inputs, "weightedRoutingPolicies"), _first(inputs, "latencyRoutingPolicies")
+    failover, place = _first(inputs, "failoverRoutingPolicies"), _first(inputs, "geolocationRoutingPolicies")
+    location = present(
+        ContinentCode=place.get("continent"),
+        CountryCode=place.get("country"),
+        SubdivisionCode=place.get("subdivision"),
+    )
+    return present(
+        SetIdentifier=inputs.get("setIdentifier"),
+        HealthCheckId=inputs.get("healthCheckId"),
+        Weight=weighted.get("weight"),
+        Region=latency.get("region"),
+        Failover=failover.get("type"),
+        GeoLocation=location or None,
+        MultiValueAnswer=inputs.get("multivalueAnswerRoutingPolicy"),
+    )
+
+
+def _first(inputs: Values, name: str) -> Values:
+    found: Values = next(iter(inputs.get(name) or ()), {})
+    return found
 
 
 def _find(client: Any, zone: str, wanted: Values) -> Values | None:
@@ -129,9 +154,12 @@ def _create_record(api: Api, inputs: Values, _: str) -> tuple[str, Values]:
     return "_".join(parts), {"fqdn": record["Name"]}
 
 
-def _update_record(api: Api, _id: str, _old: Values, inputs: Values) -> Values:
+def _update_record(api: Api, _id: str, old: Values, inputs: Values) -> Values:
     client = api(SERVICE, REGION)
-    record = _record(client, inputs)
+    record, before = _record(client, inputs), _record(client, old) if old else {}
+    moved = before and any(before.get(name) != record.get(name) for name in ("Type", "SetIdentifier"))
+    if moved and (found := _find(client, inputs["zoneId"], before)):
+        _change(client, inputs["zoneId"], "DELETE", found)
     _change(client, inputs["zoneId"], "UPSERT", record)
     return {"fqdn": record["Name"]}
 
@@ -153,6 +181,25 @@ def _probe_record(api: Api, identifier: str, known: Values) -> None:
         raise ClientError(missing, "ListResourceRecordSets")  # type: ignore[arg-type, unused-ignore]
 
 
+RECORD_INPUTS = frozenset(
+    {
+        "zoneId",
+        "name",
+        "type",
+        "ttl",
+        "records",
+        "aliases",
+        "setIdentifier",
+        "allowOverwrite",
+        "healthCheckId",
+        "weightedRoutingPolicies",
+        "latencyRoutingPolicies",
+        "failoverRoutingPolicies",
+        "geolocationRoutingPolicies",
+        "multivalueAnswerRoutingPolicy",
+    }
+)
+
 HANDLERS = {
     "aws:route53/zone:Zone": Handler(
         create=_create_zone,
@@ -166,6 +213,6 @@ HANDLERS = {
         update=_update_record,
         delete=_delete_record,
         probe=_probe_record,
-        inputs=frozenset({"zoneId", "name", "type", "ttl", "records", "aliases", "setIdentifier", "allowOverwrite"}),
+        inputs=RECORD_INPUTS,
     ),
 }

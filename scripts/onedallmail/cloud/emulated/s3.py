@@ -57,7 +57,7 @@ def _probe(api: Api, name: str, known: Values) -> None:
     api("s3", known["region"]).head_bucket(Bucket=name)
 
 
-def _setting(put: Callable[[Any, Values], object], remove: Callable[[Any, str], object], *inputs: str) -> Handler:
+def setting(put: Callable[[Any, Values], object], remove: Callable[[Any, str], object], *inputs: str) -> Handler:
     """Return the handler of a bucket's setting, whose id is the bucket's name."""
 
     def create(api: Api, values: Values, _: str) -> tuple[str, Values]:
@@ -131,19 +131,19 @@ HANDLERS = {
         probe=_probe,
         inputs=frozenset({"bucket", "bucketPrefix", "objectLockEnabled", "forceDestroy"}),
     ),
-    "aws:s3/bucketVersioning:BucketVersioning": _setting(
+    "aws:s3/bucketVersioning:BucketVersioning": setting(
         _put_versioning, _suspend_versioning, "versioningConfiguration"
     ),
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _setting(
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": setting(
         _put_lock, _clear_lock, "objectLockEnabled", "rule"
     ),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _setting(
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": setting(
         _put_access, lambda s3, name: s3.delete_public_access_block(Bucket=name), *ACCESS
     ),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _setting(
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": setting(
         _put_encryption, lambda s3, name: s3.delete_bucket_encryption(Bucket=name), "rules"
     ),
-    "aws:s3/bucketPolicy:BucketPolicy": _setting(
+    "aws:s3/bucketPolicy:BucketPolicy": setting(
         _put_policy, lambda s3, name: s3.delete_bucket_policy(Bucket=name), "policy"
     ),
 }

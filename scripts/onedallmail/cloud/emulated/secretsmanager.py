@@ -25,7 +25,21 @@ def _create_secret(api: Api, inputs: Values, claim: str) -> tuple[str, Values]:
         if {"Key": CLAIM_TAG, "Value": claim} not in found.get("Tags", ()):
             raise
         arn = found["ARN"]  # a run that was killed made it
+    _policy_and_replicas(client, arn, {}, inputs)
     return arn, {"arn": arn}
+
+
+def _policy_and_replicas(client: Any, arn: str, old: Values, inputs: Values) -> None:
+    if inputs.get("policy"):
+        client.put_resource_policy(SecretId=arn, ResourcePolicy=inputs["policy"])
+    elif old.get("policy"):
+        client.delete_resource_policy(SecretId=arn)
+    before, after = ({r["region"]: r for r in v.get("replicas") or []} for v in (old, inputs))
+    if gone := sorted(set(before) - set(after)):
+        client.remove_regions_from_replication(SecretId=arn, RemoveReplicaRegions=gone)
+    if added := [after[region] for region in sorted(set(after) - set(before))]:
+        wanted = [present(Region=r["region"], KmsKeyId=r.get("kmsKeyId")) for r in added]
+        client.replicate_secret_to_regions(SecretId=arn, AddReplicaRegions=wanted)
 
 
 def _update_secret(api: Api, arn: str, old: Values, inputs: Values) -> Values:
@@ -39,14 +53,18 @@ def _update_secret(api: Api, arn: str, old: Values, inputs: Values) -> Values:
         client.untag_resource(SecretId=arn, TagKeys=gone)
     if inputs.get("tags"):
         client.tag_resource(SecretId=arn, Tags=tag_list(inputs["tags"]))
+    _policy_and_replicas(client, arn, old, inputs)
     return {}
 
 
 def _delete_secret(api: Api, arn: str, inputs: Values) -> None:
     window = inputs.get("recoveryWindowInDays", DEFAULT_WINDOW_DAYS)
     how: dict[str, Any] = {"RecoveryWindowInDays": window} if window else {"ForceDeleteWithoutRecovery": True}
+    client = api(SERVICE, inputs["region"])
+    if regions := sorted(r["region"] for r in inputs.get("replicas") or []):
+        client.remove_regions_from_replication(SecretId=arn, RemoveReplicaRegions=regions)
     try:
-        api(SERVICE, inputs["region"]).delete_secret(SecretId=arn, **how)
+        client.delete_secret(SecretId=arn, **how)
     except ClientError as error:
         if code(error) != "InvalidRequestException":  # it is scheduled for deletion already
             raise
@@ -103,7 +121,9 @@ HANDLERS = {
         update=_update_secret,
         delete=_delete_secret,
         probe=_probe_secret,
-        inputs=frozenset({"name", "namePrefix", "description", "kmsKeyId", "recoveryWindowInDays"}),
+        inputs=frozenset(
+            {"name", "namePrefix", "description", "kmsKeyId", "recoveryWindowInDays", "policy", "replicas"}
+        ),
     ),
     "aws:secretsmanager/secretVersion:SecretVersion": Handler(
         create=_create_version,

@@ -3,11 +3,20 @@
 SQS, because its part of pulumi_aws loads in a moment.
 """
 
+import json
 import threading
 import time
 
 import pulumi
 import pulumi_aws as aws
+
+STATEMENT = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sqs:*",
+    "Resource": "*",
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
 
 config = pulumi.Config("sample")
 password = config.get_secret("password")
@@ -28,7 +37,7 @@ if not config.get_bool("alone"):
     policy = aws.sqs.QueuePolicy(
         "policy",
         queue_url=queue.url,
-        policy="{}",
+        policy=json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]}),
         opts=pulumi.ResourceOptions(protect=config.get_bool("protectPolicy") or False),
     )
     pulumi.export("policyId", policy.id)
@@ -45,7 +54,7 @@ if reference := config.get("reference"):
 if config.get_bool("lingers"):
     threading.Thread(target=time.sleep, args=(600,)).start()
 if config.get_bool("works"):
-    time.sleep(600)
+    queue.id.apply(lambda _: time.sleep(600))
 if config.get_bool("crash"):
     msg = f"the program is wrong, whatever {config.get('version')} is"
     raise ValueError(msg)
