@@ -23,9 +23,11 @@ ROLE = "AWSServiceRoleForConfig"
 class ConfigArchive(pulumi.ComponentResource):
     """The account's bucket for snapshots and history, and the service's own role.
 
-    The bucket has no Object Lock: Config delivers to none that has it ("AWS::Config::DeliveryChannel", note).
+    The bucket has no Object Lock: Config delivers to none that has it ("AWS::Config::DeliveryChannel", note). What must
+    not be lost is copied from `bucket` to a locked one.
     """
 
+    bucket: SecureBucket
     role_arn: pulumi.Output[str]
     bucket_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
@@ -50,12 +52,12 @@ class ConfigArchive(pulumi.ComponentResource):
             tags=scope.tags(ROLE, DataClass.LOGS, ControlScope.EVIDENCE),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        bucket = SecureBucket(
+        self.bucket = SecureBucket(
             name,
             scope=scope,
             region=region,
             purpose="config",
-            data_class=DataClass.LOGS,
+            data_class=DataClass.NONE,
             key_arn=self.key_arn,
             access_log_bucket=logs.access_bucket_name,
             statements=[_deliveries(scope)],
@@ -66,7 +68,7 @@ class ConfigArchive(pulumi.ComponentResource):
         self.role_arn = pulumi.Output.concat(
             "arn:aws:iam::", scope.account_id, f":role/aws-service-role/{SERVICE}/{ROLE}"
         )
-        self.bucket_name, self.ready = bucket.delivery_name, [role, *bucket.ready]
+        self.bucket_name, self.ready = self.bucket.delivery_name, [role, *self.bucket.ready]
         self.register_outputs({"roleArn": self.role_arn, "bucketName": self.bucket_name})
 
 

@@ -41,10 +41,15 @@ class DetectionSettings:
     """A behaviour graph beside the findings."""
     unused_access: bool = False
     """Access Analyzer looks for unused permissions, too (charged by role and user)."""
-    organization: bool = False
-    """The account administers detection for its organisation: analysers look at all of it."""
+    management_account_id: str | None = None
+    """Stated where the account administers detection for the organisation of that management account."""
     administered: bool = False
     """The organisation's audit account turns on GuardDuty, Security Hub, Inspector, Macie and Detective here."""
+
+    @property
+    def organization(self) -> bool:
+        """Whether the trail, the analysers and the aggregators cover the organisation."""
+        return self.management_account_id is not None
 
 
 class RegionDetection(pulumi.ComponentResource):
@@ -145,6 +150,7 @@ class RegionDetection(pulumi.ComponentResource):
             destination_arn=self._logs.bucket_arn,
             tags=self._tags(self._scope.name("guardduty-findings")),
             kms_key_arn=self._key_arn,
+            tags=self._tags(self._scope.name("findings")),
             # GuardDuty tries the destination at once; no argument refers to the policies that allow it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._logs.ready]),
         )

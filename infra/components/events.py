@@ -50,9 +50,7 @@ class SecurityEvents(pulumi.ComponentResource):
         queue = self._queue(
             "security",
             redrive_policy=pulumi.Output.json_dumps(
-                {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": MAX_RECEIVES},
-                # As AWS writes it back, so that a comparison finds no difference.
-                separators=(",", ":"),
+                {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": MAX_RECEIVES}
             ),
         )
         self.queue_arn, self.queue_url = queue.arn, queue.url
@@ -170,7 +168,7 @@ class SecurityEvents(pulumi.ComponentResource):
                     "Sid": "TlsOnly",
                     "Effect": "Deny",
                     "Principal": "*",
-                    "Action": ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:PurgeQueue"],
+                    "Action": "sqs:*",
                     "Resource": arn,
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                 },

@@ -36,12 +36,14 @@ class _Recorder(Mocks):
         self.resources: list[dict[str, Any]] = []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.resources.append({"name": args.name, "type": args.typ, "inputs": args.inputs})
         region = args.inputs.get("region", "")
         computed: dict[str, Any] = {"arn": f"arn:aws:mock:{region}:222222222222:{args.name}", "url": f"url-{args.name}"}
         if args.typ == "aws:organizations/organization:Organization":
             computed["roots"] = [{"id": "r-ab12", "arn": "", "name": "Root", "policyTypes": []}]
-        return _id(args), {**args.inputs, **computed}
+        identifier, outputs = _id(args), {**args.inputs, **computed}
+        seen = {"name": args.name, "type": args.typ, "inputs": args.inputs, "id": identifier, "outputs": outputs}
+        self.resources.append(seen)
+        return identifier, outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         return {"accountId": "222222222222", "token": args.token}, []

@@ -75,7 +75,7 @@ def test_the_trail_and_the_analysers_cover_the_organisation_only_where_there_is_
 
 
 def test_only_the_trail_s_own_service_may_assume_its_role_and_only_for_that_trail() -> None:
-    (role,) = (r for r in of_type("iam/role:Role") if r.name == "trail")
+    (role,) = (r for r in of_type("iam/role:Role") if r.name == "detection-trail")
     (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
     source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]

@@ -94,14 +94,31 @@ def test_passwords_meet_the_cis_benchmark() -> None:
     assert policy.inputs["passwordReusePrevention"] == 24, "CIS AWS Foundations 1.9"
 
 
+def test_aws_knows_whom_to_call_in_every_account_and_for_every_kind_of_matter() -> None:
+    made = of_type("account/alternativeContact:AlternativeContact")
+    accounts = {a.id for a in of_type("organizations/account:Account")} | {None}
+    assert {(c.inputs.get("accountId"), c.inputs["alternateContactType"]) for c in made} == {
+        (account, kind) for account in accounts for kind in ("BILLING", "OPERATIONS", "SECURITY")
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"onedallmail:auditAccount": "nobody"}, "auditAccount 'nobody' is none of accounts"),
         ({"onedallmail:regions": ["eu-central-9"]}, "regions: unknown AWS region eu-central-9"),
         ({"onedallmail:monthlyBudgetUsd": 0}, "monthlyBudgetUsd"),
+        (
+            {"onedallmail:contacts": [{"kind": "SECURITY", "name": "a", "title": "b", "email": "a@b.c", "phone": "1"}]},
+            "contacts.0.phone",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path_before_any_resource(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ProgramError, match=words):
         record_account("example-management", changes)
+
+
+def test_an_organisation_s_audit_stack_needs_the_management_account_that_owns_its_trail() -> None:
+    with pytest.raises(ProgramError, match="organizationId and managementAccountId belong together"):
+        record_account("example-audit", {"onedallmail:managementAccountId": None})

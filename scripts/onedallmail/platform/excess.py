@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network
 
 from .acl import Crossing, acl_tiers, crossings
-from .firewall import ANYWHERE, ANYWHERE_V6, Direction, Network
+from .firewall import ANYWHERE, ANYWHERE_V6, Direction, Network, addresses_of
 from .flows import Flow, Party
 from .layers import Fabric, Filter, Layer, Transport, acl_of, group_of_party, group_of_servers, outside, served_regions
 from .model import Platform
@@ -107,14 +107,19 @@ def _peers(platform: Platform, own: frozenset[Party], region: str, direction: Di
     return allowed
 
 
-def _addresses(platform: Platform, flow: Flow, party: Party, region: str | None) -> set[Network]:
+def _addresses(platform: Platform, flow: Flow, party: Party, region: str | None) -> frozenset[Network]:
     """Return a party's addresses as the graph has them, seen from a region (None: from all)."""
     if party is Party.INTERNET:
         dual = platform.options.ipv6 and flow.destination in (Party.EDGE, Party.WEB)
-        return {ANYWHERE, ANYWHERE_V6} if dual else {ANYWHERE}
-    if members := platform.members(party):
-        return {IPv4Network(s.private_ip) for s in members if region in (None, s.region) or not flow.regional}
-    return set(platform.networks(party, region or platform.home))
+        return frozenset({ANYWHERE, ANYWHERE_V6} if dual else {ANYWHERE})
+    if platform.members(party):
+        return _servers(platform, party, region if flow.regional else None)
+    return frozenset(platform.networks(party, region or platform.home))
+
+
+@lru_cache(maxsize=256)
+def _servers(platform: Platform, party: Party, region: str | None) -> frozenset[Network]:
+    return frozenset(n for n, server in addresses_of(platform, party) if region in (None, server.region))
 
 
 @lru_cache(maxsize=8)
@@ -173,4 +178,4 @@ def _flows_on(platform: Platform, rule: Filter) -> Iterator[Flow]:
 def _judged(platform: Platform, flow: Flow, party: Party) -> frozenset[Network]:
     if party is Party.INTERNET:
         return frozenset(outside())
-    return frozenset(_addresses(platform, flow, party, None))
+    return _addresses(platform, flow, party, None)

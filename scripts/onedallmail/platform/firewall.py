@@ -87,12 +87,13 @@ def _networks(
         return platform.networks(far, region)
     return tuple(
         network
-        for network, server in _by_address(platform, far)
+        for network, server in addresses_of(platform, far)
         if server is not exclude and (server.region == region or not flow.regional)
     )
 
 
 @lru_cache(maxsize=64)
-def _by_address(platform: Platform, party: Party) -> tuple[tuple[IPv4Network, Server], ...]:
+def addresses_of(platform: Platform, party: Party) -> tuple[tuple[IPv4Network, Server], ...]:
+    """Return a party's servers, each after its address as a network, in the order of addresses."""
     members = sorted(platform.members(party), key=lambda s: s.private_ip)
     return tuple((IPv4Network(server.private_ip), server) for server in members)

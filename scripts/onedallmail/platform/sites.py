@@ -108,6 +108,8 @@ def cover(networks: Iterable[IPv4Network], parts: int) -> tuple[IPv4Network, ...
     Networks of different private blocks (RFC 1918) are never joined, so there may be one a block even so.
     """
     found = _without_parts(networks)
+    if parts == 1 and found and (all_in_one := _join(found[0], found[-1])).is_private:
+        return (all_in_one,)
     while len(found) > parts:
         joined = [(wider, one, two) for one, two in pairwise(found) if (wider := _join(one, two)).is_private]
         if not joined:
