@@ -67,15 +67,17 @@ class LaunchTemplates(pulumi.ComponentResource):
         self._made = {role: self._template(name, role, key_arn) for role in profiles}
         self.register_outputs({})
 
-    def use(self, role: ServerRole) -> dict[str, Any]:
+    def use(self, role: ServerRole) -> aws.ec2.InstanceLaunchTemplateArgs:
         """Return the argument by which an instance takes the template of its role."""
         template = self._made[role]
-        return {"id": template.id, "version": template.latest_version.apply(str)}
+        return aws.ec2.InstanceLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str))
 
     def _template(self, name: str, role: ServerRole, key_arn: pulumi.Output[str]) -> aws.ec2.LaunchTemplate:
         config = self._context.platform.config
         title = self._context.name(self._region, role)
-        volume: dict[str, Any] = {k: str(v).lower() if isinstance(v, bool) else v for k, v in root_volume(config, key_arn).items()}
+        volume: dict[str, Any] = {
+            k: str(v).lower() if isinstance(v, bool) else v for k, v in root_volume(config, key_arn).items()
+        }
         tags = self._context.tags(title, DataClass.MAIL if role is ServerRole.MAIL else DataClass.LOGS)
         return aws.ec2.LaunchTemplate(
             f"{name}-{role}",
@@ -88,13 +90,18 @@ class LaunchTemplates(pulumi.ComponentResource):
             ebs_optimized="true",
             disable_api_termination=self._context.lasting,
             instance_initiated_shutdown_behavior="stop",
-            iam_instance_profile={"name": self.profiles[role]},
-            metadata_options=METADATA,
+            iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=self.profiles[role]),
+            metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(**METADATA),
             monitoring={"enabled": True},
-            block_device_mappings=[{"device_name": ROOT_DEVICE, "ebs": volume}],
+            block_device_mappings=[
+                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+                    device_name=ROOT_DEVICE, ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(**volume)
+                )
+            ],
             user_data=base64.b64encode(user_data(config, self._region).encode()).decode(),
             tag_specifications=[
-                {"resource_type": kind, "tags": tags} for kind in ("instance", "volume", "network-interface")
+                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
+                for kind in ("instance", "volume", "network-interface")
             ],
             tags=tags,
             # Debian publishes images often; a new one is taken on purpose, with the next change of the template.

@@ -150,9 +150,9 @@ class RegionServers(pulumi.ComponentResource):
             disable_api_termination=context.lasting,
             monitoring=True,
             ebs_optimized=True,
-            metadata_options=METADATA,
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(**METADATA),
             maintenance_options={"auto_recovery": "default"},
-            root_block_device={**root_volume(config, self._key_arn), "tags": tags},
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(**root_volume(config, self._key_arn), tags=tags),
             tags=tags,
             # A newer image or template is taken by replacing servers one by one, never by all at once with an `up`.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["ami", "launchTemplate"], protect=context.lasting),
