@@ -8,7 +8,7 @@ from onedallmail.platform.naming import DataClass
 from onedallmail.platform.records import egress_name
 from onedallmail.platform.regions import GLOBAL_REGION
 from onedallmail.platform.stack import StackConfig
-from stacks.platform_detection import make_alerts, make_defaults, make_detection
+from stacks.platform_detection import make_defaults, make_detection, topics
 from stacks.platform_edge import Foundations, make_edge
 from stacks.platform_network import Networks, make_networks
 from stacks.platform_recovery import make_backup, make_hsm
@@ -36,8 +36,9 @@ def deploy(config: StackConfig) -> None:
         for name in regions
     }
     networks = make_networks(context, keys, logs)
-    alerts = make_alerts(context, keys)
     make_defaults(context, keys)
+    detection = make_detection(context, keys, logs) if config.options.detection else None
+    alert_topics = topics(detection)
     dkim = DkimKeys("dkim", context=context, region=home, kms_key_arn=keys.arn(DataClass.MAIL, home))
     evidence = EvidenceStore(
         "evidence",
@@ -57,7 +58,7 @@ def deploy(config: StackConfig) -> None:
             keys=keys,
             dkim=dkim,
             evidence=evidence,
-            alerts_topic=alerts.topic_arns.get(r.name),
+            alerts_topic=alert_topics.get(r.name),
         )
         for r in config.regions
     }
@@ -67,10 +68,8 @@ def deploy(config: StackConfig) -> None:
             Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
     zones = make_edge(Foundations(context, keys, _dnssec_key(context), logs, networks, servers))
     if config.options.backup:
-        make_backup(context, keys, alerts)
+        make_backup(context, keys, alert_topics)
     hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
-    if config.options.detection:
-        make_detection(context, keys, logs, alerts)
 
     pulumi.export("stack", context.stack)
     pulumi.export("target", config.target)
@@ -86,7 +85,8 @@ def deploy(config: StackConfig) -> None:
     )
     pulumi.export("evidenceBucket", evidence.bucket_name)
     pulumi.export("dkimSecretArns", dkim.arns)
-    pulumi.export("alertQueueUrls", alerts.queue_urls)
+    queues = {region: events.queue_url for region, events in detection.events.items()} if detection else {}
+    pulumi.export("alertQueueUrls", queues)
     pulumi.export("hsmClusterId", hsm.get("clusterId"))
     pulumi.export("hsmKeyStoreId", hsm.get("keyStoreId"))
 

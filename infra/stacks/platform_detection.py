@@ -1,47 +1,42 @@
-"""The platform account's own detection and defaults; an audit stack, if there is one, has the trail."""
+"""The platform account's own detection and defaults; an audit stack, if there is one, has trail and administration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 
 from onedallmail.platform.naming import DataClass
 
 from components.account_defaults import AccountDefaults, RegionDefaults
+from components.account_detection import AccountDetection
 from components.account_roles import AccountRoles
-from components.aggregation import ConfigAggregator, FindingAggregator
-from components.alarms import CisAlarms
 from components.budgets import MonthlyBudget
-from components.config_recorder import ConfigArchive
 from components.context import Context
-from components.detection import DetectionSettings, RegionDetection
-from components.events import SecurityEvents
+from components.detection import DetectionSettings
 from components.keys import Keys
 from components.log_store import LogStore
-from components.trail import AuditTrail
 
 
-@dataclass(frozen=True)
-class Alerts:
-    """Where the platform's security operations listen, by region; empty without detection."""
-
-    topic_arns: Mapping[str, pulumi.Output[str]]
-    queue_urls: Mapping[str, pulumi.Output[str]]
-
-
-def make_alerts(context: Context, keys: Keys) -> Alerts:
-    """Register topic, queue and event rules of every region."""
+def make_detection(context: Context, keys: Keys, logs: Mapping[str, LogStore]) -> AccountDetection:
+    """Register the detecting services of every region, the trail with its alarms, and where they are heard."""
     config = context.platform.config
-    if not config.options.detection:
-        return Alerts({}, {})
-    found = {
-        r.name: SecurityEvents(f"events-{r.name}", scope=context, region=r.name, keys=keys, emails=config.alert_emails)
-        for r in config.regions
-    }
-    return Alerts(
-        {name: events.topic_arn for name, events in found.items()},
-        {name: events.queue_url for name, events in found.items()},
+    return AccountDetection(
+        "detection",
+        scope=context,
+        regions=[r.name for r in config.regions],
+        keys=keys,
+        logs=logs,
+        retention_days=config.log_retention_days,
+        emails=config.alert_emails,
+        settings=DetectionSettings(
+            detective=config.options.detective, administered=config.references.audit is not None
+        ),
+        copies=logs[context.platform.archive],
     )
+
+
+def topics(detection: AccountDetection | None) -> dict[str, pulumi.Output[str]]:
+    """Return the topic of each region that people listen to; none without detection."""
+    return {region: events.topic_arn for region, events in detection.events.items()} if detection else {}
 
 
 def make_defaults(context: Context, keys: Keys) -> None:
@@ -58,43 +53,3 @@ def make_defaults(context: Context, keys: Keys) -> None:
         )
     if config.monthly_budget_usd is not None and config.alert_emails:
         MonthlyBudget("budget", scope=context, amount_usd=config.monthly_budget_usd, emails=config.alert_emails)
-
-
-def make_detection(context: Context, keys: Keys, logs: Mapping[str, LogStore], alerts: Alerts) -> None:
-    """Register the detecting services of every region, and the trail with its alarms."""
-    config, home = context.platform.config, context.platform.home
-    administered = config.references.audit is not None
-    if not administered:
-        trail = AuditTrail(
-            "trail",
-            scope=context,
-            region=home,
-            keys=keys,
-            logs=logs[home],
-            retention_days=config.log_retention_days,
-        )
-        CisAlarms(
-            "alarms",
-            scope=context,
-            region=home,
-            log_group_name=trail.log_group_name,
-            topic_arn=alerts.topic_arns[home],
-        )
-    archive = ConfigArchive("config", scope=context, region=home, keys=keys, logs=logs[home])
-    settings = DetectionSettings(detective=config.options.detective, administered=administered)
-    found = {
-        r.name: RegionDetection(
-            f"detection-{r.name}",
-            scope=context,
-            region=r.name,
-            home=r.name == home,
-            keys=keys,
-            logs=logs[r.name],
-            config=archive,
-            settings=settings,
-        )
-        for r in config.regions
-    }
-    if not administered:
-        ConfigAggregator("aggregator", scope=context, region=home, regions=list(found))
-        FindingAggregator("findings", home=home, detection=found)

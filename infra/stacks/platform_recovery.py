@@ -6,7 +6,6 @@ import pulumi
 
 from onedallmail.platform.addresses import Tier
 from onedallmail.platform.model import HSM_ZONES
-from stacks.platform_detection import Alerts
 from stacks.platform_network import Networks
 
 from components.backup import Backup
@@ -16,7 +15,7 @@ from components.keys import Keys
 from components.restore_tests import RestoreTests
 
 
-def make_backup(context: Context, keys: Keys, alerts: Alerts) -> None:
+def make_backup(context: Context, keys: Keys, alert_topics: Mapping[str, pulumi.Output[str]]) -> None:
     """Register vaults, plans and restore tests of every region; copies go to the region of the archive."""
     regions = [r.name for r in context.platform.config.regions]
     backup = Backup(
@@ -25,7 +24,7 @@ def make_backup(context: Context, keys: Keys, alerts: Alerts) -> None:
         regions=regions,
         archive=context.platform.archive,
         keys=keys,
-        topic_arns=alerts.topic_arns or None,
+        topic_arns=alert_topics or None,
     )
     for region in regions:
         RestoreTests(
