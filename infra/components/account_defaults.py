@@ -1,28 +1,17 @@
 """What an account shall do without being told: once for the account, and once a region."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
+
+from onedallmail.platform.accounts import Contact
 
 from components.context import Scope
 
 PASSWORD_LENGTH = 16
 PASSWORD_AGE_DAYS = 90
 PASSWORD_HISTORY = 24
-
-
-@dataclass(frozen=True)
-class Contact:
-    """Whom AWS reaches besides the owner of the account."""
-
-    kind: str
-    """BILLING, OPERATIONS or SECURITY."""
-    name: str
-    title: str
-    email: str
-    phone: str
 
 
 class AccountDefaults(pulumi.ComponentResource):
@@ -57,15 +46,32 @@ class AccountDefaults(pulumi.ComponentResource):
             restrict_public_buckets=True,
             opts=child,
         )
+        AlternateContacts(name, contacts=contacts, opts=child)
+        self.register_outputs({})
+
+
+class AlternateContacts(pulumi.ComponentResource):
+    """Whom AWS reaches about an account: this one, or a member of the organisation."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        contacts: Sequence[Contact],
+        account_id: pulumi.Output[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("onedallmail:guardrails:AlternateContacts", name, None, opts)
         for contact in contacts:
             aws.account.AlternativeContact(
                 f"{name}-{contact.kind.lower()}",
+                account_id=account_id,
                 alternate_contact_type=contact.kind,
                 name=contact.name,
                 title=contact.title,
                 email_address=contact.email,
                 phone_number=contact.phone,
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({})
 

@@ -26,14 +26,14 @@ class ConfigAggregator(pulumi.ComponentResource):
         scope: Scope,
         region: str,
         regions: Sequence[str],
-        organization_id: str | None = None,
+        organization: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:detection:ConfigAggregator", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         full_name = scope.name("config-aggregator")
         tags = scope.tags(full_name, DataClass.LOGS, ControlScope.EVIDENCE)
-        if organization_id:
+        if organization:
             role = aws.iam.Role(
                 name,
                 name=full_name,

@@ -29,7 +29,7 @@ class PermissionBoundaries(pulumi.ComponentResource):
         }
         policies = {
             role: aws.iam.Policy(
-                f"{name}-{role}",
+                f"{name}-{role}-boundary",
                 name=scope.name(f"{role}-boundary"),
                 description=f"The most that a role for {role}s can be allowed",
                 policy=pulumi.Output.json_dumps(document),

@@ -10,20 +10,24 @@ from onedallmail.platform.naming import ControlScope, DataClass
 
 from components.buckets import SecureBucket
 from components.context import Scope
-from components.sources import KeySource, LogArchive
+from components.keys import Keys
+from components.log_store import LogStore
 
 RETENTION_DAYS = 2557
 """Seven years, the longest that Config keeps configuration items."""
 
 SERVICE = "config.amazonaws.com"
+ROLE = "AWSServiceRoleForConfig"
 
 
 class ConfigArchive(pulumi.ComponentResource):
     """The account's bucket for snapshots and history, and the service's own role.
 
-    The bucket has no Object Lock: Config delivers to none that has it ("AWS::Config::DeliveryChannel", note).
+    The bucket has no Object Lock: Config delivers to none that has it ("AWS::Config::DeliveryChannel", note). What must
+    not be lost is copied from `bucket` to a locked one.
     """
 
+    bucket: SecureBucket
     role_arn: pulumi.Output[str]
     bucket_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
@@ -35,8 +39,8 @@ class ConfigArchive(pulumi.ComponentResource):
         *,
         scope: Scope,
         region: str,
-        keys: KeySource,
-        logs: LogArchive,
+        keys: Keys,
+        logs: LogStore,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:detection:ConfigArchive", name, None, opts)
@@ -45,21 +49,26 @@ class ConfigArchive(pulumi.ComponentResource):
             name,
             aws_service_name=SERVICE,
             description="AWS Config reads the configuration of all resources",
-            tags=scope.tags("AWSServiceRoleForConfig", DataClass.LOGS, ControlScope.EVIDENCE),
+            tags=scope.tags(ROLE, DataClass.LOGS, ControlScope.EVIDENCE),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        bucket = SecureBucket(
+        self.bucket = SecureBucket(
             name,
             scope=scope,
             region=region,
             purpose="config",
-            data_class=DataClass.LOGS,
+            data_class=DataClass.NONE,
             key_arn=self.key_arn,
             access_log_bucket=logs.access_bucket_name,
             statements=[_deliveries(scope)],
+            control_scope=ControlScope.EVIDENCE,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.role_arn, self.bucket_name, self.ready = role.arn, bucket.bucket_name, bucket.ready
+        # The name of a service's role is AWS's choice, and known before it is made.
+        self.role_arn = pulumi.Output.concat(
+            "arn:aws:iam::", scope.account_id, f":role/aws-service-role/{SERVICE}/{ROLE}"
+        )
+        self.bucket_name, self.ready = self.bucket.delivery_name, [role, *self.bucket.ready]
         self.register_outputs({"roleArn": self.role_arn, "bucketName": self.bucket_name})
 
 
@@ -88,7 +97,8 @@ class ConfigRecorder(pulumi.ComponentResource):
             role_arn=archive.role_arn,
             recording_group={"all_supported": True, "include_global_resource_types": home},
             recording_mode={"recording_frequency": "CONTINUOUS"},
-            opts=child,
+            # The role is named, not referred to.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*archive.ready]),
         )
         channel = aws.cfg.DeliveryChannel(
             name,
@@ -97,8 +107,8 @@ class ConfigRecorder(pulumi.ComponentResource):
             s3_bucket_name=archive.bucket_name,
             s3_kms_key_arn=archive.key_arn,
             snapshot_delivery_properties={"delivery_frequency": "TwentyFour_Hours"},
-            # Config refuses a channel before its recorder, and tries to write; no argument refers to either.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[recorder, *archive.ready]),
+            # Config refuses a channel before its recorder; no argument refers to it.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[recorder]),
         )
         aws.cfg.RetentionConfiguration(name, region=region, retention_period_in_days=RETENTION_DAYS, opts=child)
         self.running = aws.cfg.RecorderStatus(

@@ -10,8 +10,9 @@ from onedallmail.platform.naming import ControlScope, DataClass
 from components.config_recorder import ConfigArchive, ConfigRecorder
 from components.config_rules import ConfigRules
 from components.context import Scope
+from components.keys import Keys
+from components.log_store import LogStore
 from components.region_services import WITH_LAMBDA_CODE_SCAN, WITHOUT_DETECTIVE, WITHOUT_MACIE
-from components.sources import KeySource, LogArchive
 
 GUARDDUTY_FEATURES = (
     "S3_DATA_EVENTS",
@@ -40,10 +41,15 @@ class DetectionSettings:
     """A behaviour graph beside the findings."""
     unused_access: bool = False
     """Access Analyzer looks for unused permissions, too (charged by role and user)."""
-    organization: bool = False
-    """The account administers detection for its organisation: analysers look at all of it."""
+    management_account_id: str | None = None
+    """Stated where the account administers detection for the organisation of that management account."""
     administered: bool = False
     """The organisation's audit account turns on GuardDuty, Security Hub, Inspector, Macie and Detective here."""
+
+    @property
+    def organization(self) -> bool:
+        """Whether the trail, the analysers and the aggregators cover the organisation."""
+        return self.management_account_id is not None
 
 
 class RegionDetection(pulumi.ComponentResource):
@@ -60,8 +66,8 @@ class RegionDetection(pulumi.ComponentResource):
         scope: Scope,
         region: str,
         home: bool,
-        keys: KeySource,
-        logs: LogArchive,
+        keys: Keys,
+        logs: LogStore,
         config: ConfigArchive,
         settings: DetectionSettings,
         opts: pulumi.ResourceOptions | None = None,
@@ -142,7 +148,9 @@ class RegionDetection(pulumi.ComponentResource):
             region=self._region,
             detector_id=detector.id,
             destination_arn=self._logs.bucket_arn,
+            tags=self._tags(self._scope.name("guardduty-findings")),
             kms_key_arn=self._key_arn,
+            tags=self._tags(self._scope.name("findings")),
             # GuardDuty tries the destination at once; no argument refers to the policies that allow it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._logs.ready]),
         )

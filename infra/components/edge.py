@@ -101,7 +101,7 @@ class MailBalancer(pulumi.ComponentResource):
         self._name, self._context, self._region, self._kind = name, context, region.name, kind
         self._child = pulumi.ResourceOptions(parent=self)
         addresses = {} if internal else {zone: self._address(zone) for zone in ZONES}
-        self.address_arns = {zone: address.arn for zone, address in addresses.items()}
+        self.address_arns = {zone: self._shield_arn(address) for zone, address in addresses.items()}
         self.public_ips = {zone: address.public_ip for zone, address in addresses.items()}
         balancer = self._balancer(network, group_id, addresses, internal=internal)
         self.arn, self.dns_name, self.zone_id = balancer.arn, balancer.dns_name, balancer.zone_id
@@ -118,6 +118,12 @@ class MailBalancer(pulumi.ComponentResource):
             domain="vpc",
             tags=self._context.tags(self._context.name(self._region, self._kind, zone)),
             opts=self._child,
+        )
+
+    def _shield_arn(self, address: aws.ec2.Eip) -> pulumi.Output[str]:
+        """Return the ARN by which Shield knows an Elastic IP (API, CreateProtection): not the one that EC2 gives it."""
+        return pulumi.Output.format(
+            "arn:aws:ec2:{0}:{1}:eip-allocation/{2}", self._region, self._context.account_id, address.id
         )
 
     def _balancer(

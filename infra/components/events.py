@@ -10,7 +10,7 @@ from onedallmail.platform.naming import ControlScope, DataClass
 
 from components.context import Scope
 from components.event_patterns import EventRule, event_rules
-from components.sources import KeySource
+from components.keys import Keys
 
 KEEP_S = 14 * 24 * 3600
 """Longest time that SQS keeps a message: nothing is lost over holidays."""
@@ -36,7 +36,7 @@ class SecurityEvents(pulumi.ComponentResource):
         *,
         scope: Scope,
         region: str,
-        keys: KeySource,
+        keys: Keys,
         emails: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -50,9 +50,7 @@ class SecurityEvents(pulumi.ComponentResource):
         queue = self._queue(
             "security",
             redrive_policy=pulumi.Output.json_dumps(
-                {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": MAX_RECEIVES},
-                # As AWS writes it back, so that a comparison finds no difference.
-                separators=(",", ":"),
+                {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": MAX_RECEIVES}
             ),
         )
         self.queue_arn, self.queue_url = queue.arn, queue.url
@@ -170,7 +168,7 @@ class SecurityEvents(pulumi.ComponentResource):
                     "Sid": "TlsOnly",
                     "Effect": "Deny",
                     "Principal": "*",
-                    "Action": ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:PurgeQueue"],
+                    "Action": "sqs:*",
                     "Resource": arn,
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                 },

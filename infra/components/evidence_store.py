@@ -1,125 +1,62 @@
-"""The evidence bucket: versioned, encrypted, kept by Object Lock, reachable over TLS only."""
+"""The evidence bucket: kept by Object Lock for its time, and copied to another region with its lock."""
 
-import json
-from typing import Any
+from collections.abc import Mapping
 
 import pulumi
-import pulumi_aws as aws
 
 from onedallmail.platform.naming import ControlScope, DataClass
 
-from components.context import Context
+from components.buckets import Lifetime, SecureBucket
+from components.context import Scope
+from components.keys import Keys
+from components.log_store import LogStore
+from components.replication import BucketReplication
 
 
 class EvidenceStore(pulumi.ComponentResource):
     """Where evidence bundles are kept so that nobody can change or delete them before their time."""
 
+    region: str
     bucket_name: pulumi.Output[str]
     bucket_arn: pulumi.Output[str]
+    replica_bucket_name: pulumi.Output[str]
 
     def __init__(
         self,
         name: str,
         *,
-        context: Context,
+        scope: Scope,
         region: str,
-        kms_key_arn: pulumi.Output[str],
+        replica_region: str,
+        keys: Keys,
+        logs: Mapping[str, LogStore],
+        retention_days: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`logs` are the log archives by region: both regions' requests are logged there."""
         super().__init__("onedallmail:evidence:EvidenceStore", name, None, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._name, self._region = name, region
-        bucket_name = context.name("evidence")
-        bucket = aws.s3.Bucket(
-            name,
-            region=region,
-            bucket_prefix=f"{bucket_name}-",
-            object_lock_enabled=True,
-            force_destroy=False,
-            tags=context.tags(bucket_name, DataClass.EVIDENCE, ControlScope.EVIDENCE),
-            opts=self._child,
-        )
-        self.bucket_name, self.bucket_arn = bucket.bucket, bucket.arn
-        self._keep(context.platform.config.evidence_retention_days)
-        self._encrypt(kms_key_arn)
-        self._close()
-        self.register_outputs({"bucketName": self.bucket_name})
+        child = pulumi.ResourceOptions(parent=self)
 
-    def _keep(self, days: int) -> None:
-        versioning = aws.s3.BucketVersioning(
-            self._name,
-            region=self._region,
-            bucket=self.bucket_name,
-            versioning_configuration={"status": "Enabled"},
-            opts=self._child,
-        )
-        aws.s3.BucketObjectLockConfiguration(
-            self._name,
-            region=self._region,
-            bucket=self.bucket_name,
-            rule={"default_retention": {"mode": "COMPLIANCE", "days": days}},
-            # S3 refuses a lock configuration before versioning is on; no argument refers to it.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )
+        def bucket(part: str, where: str, purpose: str) -> SecureBucket:
+            return SecureBucket(
+                part,
+                scope=scope,
+                region=where,
+                purpose=purpose,
+                data_class=DataClass.EVIDENCE,
+                key_arn=keys.arn(DataClass.EVIDENCE, where),
+                access_log_bucket=logs[where].access_bucket_name,
+                lifetime=Lifetime(lock_days=retention_days),
+                control_scope=ControlScope.EVIDENCE,
+                opts=child,
+            )
 
-    def _encrypt(self, kms_key_arn: pulumi.Output[str]) -> None:
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            self._name,
-            region=self._region,
-            bucket=self.bucket_name,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": {
-                        "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": kms_key_arn,
-                    },
-                    "bucket_key_enabled": True,
-                }
-            ],
-            opts=self._child,
+        kept = bucket(name, region, "evidence")
+        copy = bucket(f"{name}-replica", replica_region, "evidence-replica")
+        BucketReplication(
+            name, scope=scope, region=region, purpose="evidence", source=kept, destination=copy, opts=child
         )
-
-    def _close(self) -> None:
-        aws.s3.BucketPublicAccessBlock(
-            self._name,
-            region=self._region,
-            bucket=self.bucket_name,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self._child,
-        )
-        aws.s3.BucketPolicy(
-            self._name,
-            region=self._region,
-            bucket=self.bucket_name,
-            policy=self.bucket_arn.apply(lambda arn: json.dumps(_tls_only(arn))),
-            opts=self._child,
-        )
-
-
-def _tls_only(bucket_arn: str) -> dict[str, Any]:
-    """Return a bucket policy that refuses requests without TLS 1.3."""
-    resources = [bucket_arn, f"{bucket_arn}/*"]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": resources,
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-            {
-                "Sid": "Tls13Only",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": resources,
-                "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.3"}},
-            },
-        ],
-    }
+        self.region = region
+        self.bucket_name, self.bucket_arn = kept.bucket_name, kept.bucket_arn
+        self.replica_bucket_name = copy.bucket_name
+        self.register_outputs({"bucketName": self.bucket_name, "replicaBucketName": self.replica_bucket_name})

@@ -20,18 +20,23 @@ from onedallmail.platform.addresses import (
     inspection_subnets,
 )
 from onedallmail.platform.firewall import ANYWHERE
+from onedallmail.platform.routes import Side
 
+from components.acls import InspectionAcl
 from components.context import Context
-from components.firewall_rules import FirewallRules
+from components.firewall_rules import CUSTOMER_KEY, FirewallRules
 from components.flow_logs import LogArchive, vpc_flow_log
 from components.network import Egress
-from components.transit import Side, TransitHub
+from components.transit import TransitHub
 
 Key = tuple[InspectionTier, str]
 
 
 class InspectionVpc(pulumi.ComponentResource):
-    """VPC with AWS Network Firewall; `egress` has each zone's fixed address on the internet."""
+    """VPC with AWS Network Firewall; `egress` has each zone's fixed address on the internet.
+
+    `key_arn` is of the key in this region under which the firewall's rules lie.
+    """
 
     vpc_id: pulumi.Output[str]
     cidr: str
@@ -46,6 +51,7 @@ class InspectionVpc(pulumi.ComponentResource):
         region: str,
         hub: TransitHub,
         logs: LogArchive,
+        key_arn: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:network:InspectionVpc", name, None, opts)
@@ -60,12 +66,14 @@ class InspectionVpc(pulumi.ComponentResource):
         self._subnet_ids = {key: self._subnet(subnet) for key, subnet in plan.items()}
         self._table_ids = {key: self._table(key) for key in plan}
         self.egress = self._ways_out()
-        rules = FirewallRules(name, context=context, region=region, opts=self._child)
-        firewall = self._firewall(rules, logs)
+        rules = FirewallRules(name, context=context, region=region, key_arn=key_arn, opts=self._child)
+        firewall = self._firewall(rules, logs, key_arn)
         self.firewall_arn = firewall.arn
         self._through_firewall(firewall, rules)
         self._attach(hub)
         self._close_defaults(vpc)
+        subnets = list(self._subnet_ids.values())
+        InspectionAcl(name, context=context, region=region, vpc_id=vpc.id, subnet_ids=subnets, opts=self._child)
         vpc_flow_log(name, context=context, region=region, vpc_id=vpc.id, logs=logs, parent=self)
         self.register_outputs({"vpcId": self.vpc_id, "cidr": self.cidr, "firewallArn": self.firewall_arn})
 
@@ -162,7 +170,9 @@ class InspectionVpc(pulumi.ComponentResource):
             found[zone] = Egress(allocation_id=address.id, public_ip=address.public_ip)
         return found
 
-    def _firewall(self, rules: FirewallRules, logs: LogArchive) -> aws.networkfirewall.Firewall:
+    def _firewall(
+        self, rules: FirewallRules, logs: LogArchive, key_arn: pulumi.Input[str]
+    ) -> aws.networkfirewall.Firewall:
         """Register the firewall with an endpoint a zone; alerts and flows go to the log archive."""
         lasting = self._context.lasting
         firewall = aws.networkfirewall.Firewall(
@@ -176,6 +186,7 @@ class InspectionVpc(pulumi.ComponentResource):
             delete_protection=lasting,
             subnet_change_protection=lasting,
             firewall_policy_change_protection=lasting,
+            encryption_configuration={"type": CUSTOMER_KEY, "key_id": key_arn},
             tags=self._tags(),
             opts=self._child,
         )
@@ -236,15 +247,22 @@ class InspectionVpc(pulumi.ComponentResource):
             tags=self._tags("default-closed"),
             opts=self._child,
         )
+        aws.ec2.DefaultNetworkAcl(
+            f"{self._name}-default",
+            region=self._region,
+            default_network_acl_id=vpc.default_network_acl_id,
+            tags=self._tags("default-closed"),
+            opts=self._child,
+        )
 
 
-def endpoint_of(statuses: Sequence[Any], zone: str) -> str:
+def endpoint_of(statuses: Sequence[Any] | None, zone: str) -> str:
     """Return the id of the firewall's endpoint in an availability zone.
 
     Raises:
         ValueError: the firewall has none there, so packets of the zone would have no way.
     """
-    for status in statuses:
+    for status in statuses or ():
         for state in status.sync_states or ():
             if state.availability_zone == zone:
                 return str(state.attachments[0].endpoint_id)

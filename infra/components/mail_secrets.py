@@ -1,4 +1,4 @@
-"""DKIM private keys in Secrets Manager, one secret a domain, encrypted under the region's key."""
+"""DKIM private keys in Secrets Manager, one secret a domain, encrypted under the key of mail."""
 
 import pulumi
 import pulumi_aws as aws
@@ -7,11 +7,16 @@ from onedallmail.platform.naming import DataClass
 
 from components.context import Context
 
-RECOVERY_WINDOW_DAYS = 7
+RECOVERY_WINDOW_DAYS = 30
+"""The longest that Secrets Manager offers."""
 
 
 class DkimKeys(pulumi.ComponentResource):
-    """The secrets that mail servers sign with."""
+    """The secrets that mail servers sign with.
+
+    They are not rotated by Secrets Manager: a new key signs nothing before its public half is in the DNS, so
+    `onedallmail keys dkim` makes both and the next `up` publishes them.
+    """
 
     arns: dict[str, pulumi.Output[str]]
     kms_key_arn: pulumi.Output[str]
@@ -29,7 +34,7 @@ class DkimKeys(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.arns, self.kms_key_arn = {}, kms_key_arn
         # A name stays taken while its deletion is pending; a lab must come back under the same name at once.
-        window = RECOVERY_WINDOW_DAYS if context.platform.config.target == "aws" else 0
+        window = RECOVERY_WINDOW_DAYS if context.lasting else 0
         for domain in context.platform.domains:
             secret_name = context.name("dkim", domain)
             secret = aws.secretsmanager.Secret(

@@ -8,11 +8,13 @@ import pulumi_aws as aws
 
 from onedallmail.platform.addresses import Subnet, Tier, subnet_ipv6, used_subnets
 from onedallmail.platform.firewall import ANYWHERE, ANYWHERE_V6
+from onedallmail.platform.routes import PRIVATE_TIERS, crossing_tiers
 from onedallmail.platform.stack import RegionConfig
 
+from components.acls import NetworkAcls
 from components.context import Context
 from components.flow_logs import LogArchive, vpc_flow_log
-from components.subnets import PRIVATE_TIERS, Table, crossing_tiers, nat_zones, table_of, tables_of
+from components.subnets import Table, nat_zones, table_of, tables_of
 
 AMAZON_TIME = "169.254.169.123"
 """Amazon Time Sync Service, link-local (EC2 User Guide, "Set the time reference")."""
@@ -67,6 +69,10 @@ class MailVpc(pulumi.ComponentResource):
         gateway = self._internet()
         self.egress = {zone: self._nat(zone, gateway) for zone in nat_zones(platform, region)}
         self._close_defaults(vpc)
+        if platform.options.whole_network:
+            NetworkAcls(
+                name, context=context, region=region.name, vpc_id=vpc.id, subnet_ids=self.subnet_ids, opts=self._child
+            )
         self.quarantine_group_id = self._quarantine_group()
         vpc_flow_log(name, context=context, region=region.name, vpc_id=vpc.id, logs=logs, parent=self)
         self.register_outputs({"vpcId": self.vpc_id, "cidr": self.cidr, "quarantineGroupId": self.quarantine_group_id})

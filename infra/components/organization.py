@@ -9,8 +9,9 @@ from onedallmail.platform.accounts import MemberAccount
 from onedallmail.platform.naming import ControlScope, DataClass
 
 from components.context import Scope
+from components.guardrail import Guardrail
 from components.region_services import WITHOUT_MACIE
-from components.service_control import Guardrail, guardrails, quarantine
+from components.service_control import guardrails, quarantine
 
 TRUSTED_SERVICES = (
     "access-analyzer.amazonaws.com",

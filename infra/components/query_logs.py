@@ -51,7 +51,7 @@ class QueryLogs(pulumi.ComponentResource):
             aws.route53.QueryLog(
                 f"{name}-{domain}",
                 zone_id=zone_ids[domain],
-                cloudwatch_log_group_arn=group.arn,
+                cloudwatch_log_group_arn=group.arn.apply(lambda arn: f"{arn}:*"),
                 # Route 53 refuses a log group to which it may not write yet; no argument refers to the policy.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )

@@ -1,12 +1,15 @@
-"""Route 53 Resolver in a mail network: queries logged, answers validated, names outside the allow list refused."""
+"""Route 53 Resolver in the networks of a region: queries logged, answers validated, names not allowed refused."""
 
 import pulumi
 import pulumi_aws as aws
 
+from onedallmail.platform.egress import REGIONAL_SERVICES, allowed_domains
+from onedallmail.platform.model import Platform
 from onedallmail.platform.naming import DataClass
 
 from components.context import Context
 from components.flow_logs import LogArchive
+from components.inspection import InspectionVpc
 from components.network import MailVpc
 
 ALLOW_PRIORITY, BLOCK_PRIORITY = 100, 900
@@ -19,7 +22,11 @@ NAME_LENGTH = 64
 
 
 class ResolverGuard(pulumi.ComponentResource):
-    """The rules of a VPC's resolver. Servers resolve mail names themselves; agents and boot use this resolver."""
+    """The rules of the resolver in a region's networks.
+
+    Servers resolve mail names themselves; boot and agents use this one. Nothing in an inspection network looks up
+    names, so that any look-up from there is a finding.
+    """
 
     rule_group_id: pulumi.Output[str]
 
@@ -31,11 +38,15 @@ class ResolverGuard(pulumi.ComponentResource):
         region: str,
         network: MailVpc,
         logs: LogArchive,
+        inspection: InspectionVpc | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("onedallmail:network:ResolverGuard", name, None, opts)
         self._name, self._context, self._region, self._network = name, context, region, network
         self._child = pulumi.ResourceOptions(parent=self)
+        self._vpc_ids = {name: network.vpc_id}
+        if inspection is not None:
+            self._vpc_ids[f"{name}-inspection"] = inspection.vpc_id
         self._log_queries(logs)
         self._validate()
         self._keep_own_domains()
@@ -46,7 +57,7 @@ class ResolverGuard(pulumi.ComponentResource):
         return self._context.name(self._region, *parts)
 
     def _log_queries(self, logs: LogArchive) -> None:
-        """Log every query of the network with its answer and what the firewall made of it."""
+        """Log every query of the networks with its answer and what the firewall made of it."""
         config = aws.route53.ResolverQueryLogConfig(
             self._name,
             region=self._region,
@@ -56,19 +67,19 @@ class ResolverGuard(pulumi.ComponentResource):
             # The service tries the bucket when the configuration is made; only the bucket's policy lets it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(logs.ready)),
         )
-        aws.route53.ResolverQueryLogConfigAssociation(
-            self._name,
-            region=self._region,
-            resolver_query_log_config_id=config.id,
-            resource_id=self._network.vpc_id,
-            opts=self._child,
-        )
+        for name, vpc_id in self._vpc_ids.items():
+            aws.route53.ResolverQueryLogConfigAssociation(
+                name,
+                region=self._region,
+                resolver_query_log_config_id=config.id,
+                resource_id=vpc_id,
+                opts=self._child,
+            )
 
     def _validate(self) -> None:
         """Let the resolver check DNSSEC signatures (RFC 4035) before it answers."""
-        aws.route53.ResolverDnsSecConfig(
-            self._name, region=self._region, resource_id=self._network.vpc_id, opts=self._child
-        )
+        for name, vpc_id in self._vpc_ids.items():
+            aws.route53.ResolverDnsSecConfig(name, region=self._region, resource_id=vpc_id, opts=self._child)
 
     def _keep_own_domains(self) -> None:
         """Resolve the stack's own domains here, whatever rule for a parent domain another account shares with this one.
@@ -112,7 +123,7 @@ class ResolverGuard(pulumi.ComponentResource):
             action="ALLOW",
             priority=ALLOW_PRIORITY,
             firewall_rule_group_id=group.id,
-            firewall_domain_list_id=self._domains("allowed", allowed_names(self._context)),
+            firewall_domain_list_id=self._domains("allowed", allowed_names(self._context.platform, self._region)),
             # A mirror's name leads by CNAME to its content network; the first name is the one that was allowed.
             firewall_domain_redirection_action="TRUST_REDIRECTION_DOMAIN",
             opts=self._child,
@@ -128,25 +139,26 @@ class ResolverGuard(pulumi.ComponentResource):
             firewall_domain_list_id=self._domains("everything", [EVERYTHING]),
             opts=self._child,
         )
+        for name, vpc_id in self._vpc_ids.items():
+            self._apply(name, vpc_id, group)
+        return group.id
+
+    def _apply(self, name: str, vpc_id: pulumi.Output[str], group: aws.route53.ResolverFirewallRuleGroup) -> None:
+        """Put a VPC's look-ups under the firewall, and refuse them while it does not answer."""
         aws.route53.ResolverFirewallRuleGroupAssociation(
-            self._name,
+            name,
             region=self._region,
             name=self._label("dns-firewall"),
             firewall_rule_group_id=group.id,
-            vpc_id=self._network.vpc_id,
+            vpc_id=vpc_id,
             priority=ASSOCIATION_PRIORITY,
             mutation_protection="ENABLED" if self._context.lasting else "DISABLED",
             tags=self._context.tags(self._label("dns-firewall")),
             opts=self._child,
         )
         aws.route53.ResolverFirewallConfig(
-            self._name,
-            region=self._region,
-            resource_id=self._network.vpc_id,
-            firewall_fail_open="DISABLED",
-            opts=self._child,
+            name, region=self._region, resource_id=vpc_id, firewall_fail_open="DISABLED", opts=self._child
         )
-        return group.id
 
     def _domains(self, what: str, names: list[str]) -> pulumi.Output[str]:
         return aws.route53.ResolverFirewallDomainList(
@@ -159,7 +171,13 @@ class ResolverGuard(pulumi.ComponentResource):
         ).id
 
 
-def allowed_names(context: Context) -> list[str]:
-    """Return the names that the resolver answers: what servers may call, and the stack's own domains."""
-    domains = {"amazonaws.com", "debian.org", *context.platform.config.egress_domains, *context.platform.domains}
-    return sorted(name for domain in domains for name in (domain, f"*.{domain}"))
+def allowed_names(platform: Platform, region: str) -> list[str]:
+    """Return the names that the resolver answers: what servers may call, endpoints, and the stack's own domains."""
+    names = {*allowed_domains(platform, region), *(f".{domain}" for domain in platform.domains)}
+    names |= {f"{service}.{region}.amazonaws.com" for service in REGIONAL_SERVICES}
+    return sorted({form for name in names for form in _forms(name)})
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """Return a name as DNS Firewall lists it; one that begins with a dot stands for itself and all below."""
+    return (name[1:], f"*{name}") if name.startswith(".") else (name,)

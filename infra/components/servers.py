@@ -27,6 +27,8 @@ class RegionServers(pulumi.ComponentResource):
 
     facts: dict[str, dict[str, Any]]
     public_ips: dict[str, pulumi.Output[str]]
+    allocation_ids: dict[str, pulumi.Output[str]]
+    """Of servers with an Elastic IP."""
     private_ips: dict[str, pulumi.Output[str]]
     """Of mail servers, for the load balancers."""
 
@@ -47,7 +49,7 @@ class RegionServers(pulumi.ComponentResource):
         self._context, self._network = context, network
         self._key_arn = keys.arn(DataClass.MAIL, region.name)
         self._child = pulumi.ResourceOptions(parent=self)
-        self.facts, self.public_ips, self.private_ips = {}, {}, {}
+        self.facts, self.public_ips, self.allocation_ids, self.private_ips = {}, {}, {}, {}
         members = [s for s in context.platform.servers if s.region == region.name]
         roles = sorted({s.role for s in members})
         self._groups = {
@@ -117,6 +119,7 @@ class RegionServers(pulumi.ComponentResource):
                 opts=self._child,
             )
             self.public_ips[server.name] = address.public_ip
+            self.allocation_ids[server.name] = address.id
         return {
             "name": server.name,
             "fqdn": server.fqdn,

@@ -1,14 +1,12 @@
-"""Which route tables a mail network has, and where each tier's packets may leave to. Pure: no resource is made here."""
+"""Which route tables a mail network has, and in which zones a NAT gateway. Pure: no resource is made here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onedallmail.platform.addresses import ZONES, Subnet, Tier, tier_of
 from onedallmail.platform.model import Platform
+from onedallmail.platform.routes import PRIVATE_TIERS
 from onedallmail.platform.stack import RegionConfig
-
-PRIVATE_TIERS = (Tier.MAIL, Tier.DATA)
-"""Tiers whose servers have no address of their own on the internet and call out through NAT."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,3 @@ def nat_zones(platform: Platform, region: RegionConfig) -> tuple[str, ...]:
         return ()
     held = {s.zone for s in region.servers if tier_of(s.role, platform.options) in PRIVATE_TIERS}
     return tuple(zone for zone in ZONES if zone in held)
-
-
-def crossing_tiers(platform: Platform, region: str) -> frozenset[Tier]:
-    """Return the tiers that speak with other regions: those of servers, and in the first region that of the HSM."""
-    tiers = {tier_of(s.role, platform.options) for s in platform.servers} | set(PRIVATE_TIERS)
-    if platform.options.cloud_hsm and region == platform.home:
-        tiers.add(Tier.ENDPOINT)
-    return frozenset(tiers)

@@ -9,10 +9,15 @@ from onedallmail.platform.naming import ControlScope, DataClass
 from onedallmail.platform.stack import PROJECT
 
 from components.context import Scope
-from components.sources import KeySource, LogArchive
+from components.keys import Keys
+from components.log_store import LogStore
 
 TRAIL = "trail"
 """Part of the trail's name that the log archive's policy relies on."""
+
+
+ALL_BUCKETS = "arn:aws:s3"
+"""What CloudTrail understands as the objects of all buckets, present and future (CIS AWS Foundations 3.8, 3.9)."""
 
 
 class AuditTrail(pulumi.ComponentResource):
@@ -28,12 +33,13 @@ class AuditTrail(pulumi.ComponentResource):
         *,
         scope: Scope,
         region: str,
-        keys: KeySource,
-        logs: LogArchive,
+        keys: Keys,
+        logs: LogStore,
         retention_days: int,
-        organization_id: str | None = None,
+        management_account_id: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`management_account_id` makes it the trail of an organisation, which that account owns whoever makes it."""
         super().__init__("onedallmail:detection:AuditTrail", name, None, opts)
         self._name, self._scope, self._region = name, scope, region
         self._child = pulumi.ResourceOptions(parent=self)
@@ -41,7 +47,7 @@ class AuditTrail(pulumi.ComponentResource):
         self._tags = scope.tags(self._full_name, DataClass.LOGS, ControlScope.EVIDENCE)
         key_arn = keys.arn(DataClass.LOGS, region)
         group = self._log_group(key_arn, retention_days)
-        role, permission = self._delivery_role(group, organization_id)
+        role, permission = self._delivery_role(group, management_account_id or scope.account_id)
         trail = aws.cloudtrail.Trail(
             name,
             region=region,
@@ -49,13 +55,19 @@ class AuditTrail(pulumi.ComponentResource):
             s3_bucket_name=logs.bucket_name,
             kms_key_id=key_arn,
             is_multi_region_trail=True,
-            is_organization_trail=organization_id is not None,
+            is_organization_trail=management_account_id is not None,
             include_global_service_events=True,
             enable_logging=True,
             enable_log_file_validation=True,
             cloud_watch_logs_group_arn=group.arn.apply(lambda arn: f"{arn}:*"),
             cloud_watch_logs_role_arn=role.arn,
-            advanced_event_selectors=_selectors(),
+            event_selectors=[
+                {
+                    "include_management_events": True,
+                    "read_write_type": "All",
+                    "data_resources": [{"type": "AWS::S3::Object", "values": [ALL_BUCKETS]}],
+                }
+            ],
             insight_selectors=[{"insight_type": "ApiCallRateInsight"}, {"insight_type": "ApiErrorRateInsight"}],
             tags=self._tags,
             # CloudTrail tries a delivery when the trail is made; no argument refers to the policies that allow it.
@@ -76,19 +88,14 @@ class AuditTrail(pulumi.ComponentResource):
         )
 
     def _delivery_role(
-        self, group: aws.cloudwatch.LogGroup, organization_id: str | None
+        self, group: aws.cloudwatch.LogGroup, owner: pulumi.Input[str]
     ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        """Return the role with which CloudTrail writes to the log group, and its permission.
-
-        An organisation's trail belongs to the management account, whoever made it: there the account is left open.
-        """
-        owner = pulumi.Output.from_input("*") if organization_id else self._scope.account_id
-        trail = owner.apply(lambda account: f"arn:aws:cloudtrail:{self._region}:{account}:trail/{self._full_name}")
+        """Return the role with which CloudTrail writes to the log group, and its permission."""
         role = aws.iam.Role(
             self._name,
             name=self._full_name,
             description="CloudTrail writes the audit trail to its log group",
-            assume_role_policy=pulumi.Output.json_dumps(_trust(trail)),
+            assume_role_policy=pulumi.Output.json_dumps(_trust(owner, self._region, self._full_name)),
             tags=self._tags,
             opts=self._child,
         )
@@ -107,25 +114,9 @@ class AuditTrail(pulumi.ComponentResource):
         return role, permission
 
 
-def _selectors() -> list[Any]:
-    """Return what is recorded: all management calls, and reads and writes of objects in all buckets (CIS 3.8, 3.9)."""
-    return [
-        {
-            "name": "Management events",
-            "field_selectors": [{"field": "eventCategory", "equals": ["Management"]}],
-        },
-        {
-            "name": "Objects of all buckets",
-            "field_selectors": [
-                {"field": "eventCategory", "equals": ["Data"]},
-                {"field": "resources.type", "equals": ["AWS::S3::Object"]},
-            ],
-        },
-    ]
-
-
-def _trust(trail_arn: pulumi.Output[str]) -> dict[str, Any]:
-    """Return the trust policy that lets CloudTrail assume the role, for one trail only."""
+def _trust(owner: pulumi.Input[str], region: str, trail: str) -> dict[str, Any]:
+    """Return the trust policy that lets CloudTrail assume the role, for one trail of one account only."""
+    arn = pulumi.Output.concat(f"arn:aws:cloudtrail:{region}:", owner, f":trail/{trail}")
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -133,7 +124,7 @@ def _trust(trail_arn: pulumi.Output[str]) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Principal": {"Service": "cloudtrail.amazonaws.com"},
                 "Action": "sts:AssumeRole",
-                "Condition": {"ArnLike": {"aws:SourceArn": trail_arn}},
+                "Condition": {"ArnEquals": {"aws:SourceArn": arn}, "StringEquals": {"aws:SourceAccount": owner}},
             }
         ],
     }

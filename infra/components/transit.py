@@ -1,7 +1,6 @@
 """Transit gateways: one a region, peered with all others, every packet between networks sent through inspection."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from ipaddress import IPv4Network
 from itertools import combinations
 
@@ -11,24 +10,13 @@ import pulumi_aws as aws
 from onedallmail.platform.addresses import Tier
 from onedallmail.platform.firewall import ANYWHERE
 from onedallmail.platform.regions import REGION_NUMBERS
+from onedallmail.platform.routes import UNUSED, Side
 
 from components.context import Context
 from components.network import MailVpc
 
 FIRST_ASN = 4_200_000_000
 """Private 32-bit ASNs begin here (RFC 6996); each region adds its own number."""
-
-UNUSED = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
-"""Private space (RFC 1918, RFC 6598). What lies in it and is no mail network is dropped, not sent to the internet."""
-
-
-class Side(StrEnum):
-    """Whose packets a transit route table leads: an attachment's side says which table it looks up."""
-
-    MAIL = "mail"
-    """Mail networks and other regions: everything goes to inspection first."""
-    INSPECTION = "inspection"
-    """What inspection let pass: to the mail network here, or to another region."""
 
 
 class TransitHub(pulumi.ComponentResource):

@@ -140,7 +140,7 @@ def _any(*statements: Statement) -> Statement:
 
 
 def _not(statement: Statement) -> Statement:
-    return {"not_statement": {"statements": [statement]}}
+    return {"not_statement": {"statement": statement}}
 
 
 def _transform(*kinds: str) -> list[dict[str, Any]]:

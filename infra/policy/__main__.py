@@ -3,11 +3,9 @@
 import sys
 from pathlib import Path
 
-from pulumi_policy import PolicyPack
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from policy.pack import NAME, Pack
+from policy.analyzer import serve
 from policy.waivers import load_waivers
 
-PolicyPack(name=NAME, policies=Pack(load_waivers()).policies())
+serve(load_waivers())

@@ -3,7 +3,7 @@
 Source: IAM JSON policy elements reference.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -39,6 +39,11 @@ class Statement:
     """(operator, key, values), operator and key in lower case."""
 
     @property
+    def names_everybody(self) -> bool:
+        """Whether the principal is everybody, whatever the conditions."""
+        return any(name == "*" for _, name in self.principals)
+
+    @property
     def open_to_all(self) -> bool:
         """Whether anybody is meant, as a principal of * is without a condition on the caller."""
         anybody = any(name == "*" and kind in ("AWS", "*") for kind, name in self.principals)
@@ -67,6 +72,38 @@ def allowed(document: Mapping[str, Any]) -> Iterator[Statement]:
     return (s for s in statements(document) if s.allows)
 
 
+def callers(statement: Statement) -> tuple[str, ...]:
+    """Return whom a statement speaks of: ARNs that a condition on aws:PrincipalArn names, otherwise its principals."""
+    named = tuple(v for op, key, values in statement.conditions if _says_who(op, key) for v in values)
+    return named or tuple(name for kind, name in statement.principals if kind != "Service")
+
+
+def allows(listed: Sequence[Statement], who: str, action: str) -> bool:
+    """Tell whether statements let a caller (an ARN, or a pattern of one) do an action, refusals counted.
+
+    A refusal that depends on anything but the caller is not counted.
+    """
+    given = any(s.allows and s.may(action) and _means(s, who) for s in listed)
+    return given and not any(not s.allows and s.may(action) and _refuses(s, who) for s in listed)
+
+
+def _says_who(operator: str, key: str) -> bool:
+    return key == "aws:principalarn" and operator in ("arnlike", "arnequals", "stringlike", "stringequals")
+
+
+def _means(statement: Statement, who: str) -> bool:
+    return any(fnmatchcase(who, pattern) for pattern in callers(statement))
+
+
+def _refuses(statement: Statement, who: str) -> bool:
+    for operator, key, values in statement.conditions:
+        matches = any(fnmatchcase(who, pattern) for pattern in values)
+        if key != "aws:principalarn" or matches is ("not" in operator):
+            return False
+    narrowed = any(key == "aws:principalarn" for _, key, _ in statement.conditions)
+    return narrowed or statement.names_everybody or _means(statement, who)
+
+
 def refuses_plain_transport(document: Mapping[str, Any], service: str) -> bool:
     """Tell whether everybody is refused every action of a service over a connection without TLS."""
     return any(
@@ -84,9 +121,8 @@ def refuses_old_tls(document: Mapping[str, Any], service: str, key: str, oldest:
 
 
 def _refuses_everybody(statement: Statement, service: str) -> bool:
-    anybody = any(name == "*" for _, name in statement.principals)
     every_action = {"*", f"{service}:*"} & {a.lower() for a in statement.actions}
-    return not statement.allows and anybody and bool(every_action)
+    return not statement.allows and statement.names_everybody and bool(every_action)
 
 
 def _statement(raw: Mapping[str, Any]) -> Statement:

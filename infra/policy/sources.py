@@ -60,24 +60,25 @@ def _from_state(entry: Mapping[str, Any], plan: Plan) -> Resource:
     return Resource(
         entry["type"],
         name,
-        Props(_plain(entry.get("inputs") or {})),
+        Props(plain(entry.get("inputs") or {})),
         plan,
         id=str(entry.get("id", "")),
         urn=urn,
-        outputs=_plain(entry.get("outputs") or {}),
+        outputs=plain(entry.get("outputs") or {}),
         refers=refers,
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value without the wrapping of secrets; one that is still encrypted is not known."""
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET:
             return _revealed(value)
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list) else value
 
 
 def _revealed(sealed: Mapping[str, Any]) -> Any:
     if "value" in sealed:
-        return _plain(sealed["value"])
-    return _plain(json.loads(sealed["plaintext"])) if "plaintext" in sealed else UNKNOWN
+        return plain(sealed["value"])
+    return plain(json.loads(sealed["plaintext"])) if "plaintext" in sealed else UNKNOWN

@@ -4,7 +4,7 @@ import pulumi
 
 from onedallmail.platform.accounts import ManagementConfig
 
-from components.account_defaults import AccountDefaults
+from components.account_defaults import AccountDefaults, AlternateContacts
 from components.account_roles import AccountRoles
 from components.budgets import CostAnomalies, MonthlyBudget
 from components.context import Scope
@@ -23,7 +23,9 @@ def deploy(config: ManagementConfig) -> None:
     )
     MonthlyBudget("budget", scope=scope, amount_usd=config.monthly_budget_usd, emails=config.alert_emails)
     CostAnomalies("costs", scope=scope, threshold_usd=config.anomaly_threshold_usd, emails=config.alert_emails)
-    AccountDefaults("account")
+    AccountDefaults("account", contacts=config.contacts)
+    for account, account_id in organization.account_ids.items():
+        AlternateContacts(f"contacts-{account}", contacts=config.contacts, account_id=account_id)
     AccountRoles("people", scope=scope)
 
     pulumi.export("stack", config.stack)

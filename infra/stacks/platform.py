@@ -1,57 +1,123 @@
-"""The platform: networks, servers, edge, names."""
+"""The platform: keys, logs, networks, servers, edge, backup, detection. Reads as what a company gets."""
+
+from collections.abc import Mapping
 
 import pulumi
 
+from onedallmail.platform.naming import DataClass
+from onedallmail.platform.records import egress_name
+from onedallmail.platform.regions import GLOBAL_REGION
 from onedallmail.platform.stack import StackConfig
+from stacks.platform_detection import make_alerts, make_defaults, make_detection
+from stacks.platform_edge import Foundations, make_edge
+from stacks.platform_network import Networks, make_networks
+from stacks.platform_recovery import make_backup, make_hsm
 
 from components.context import Context
-from components.dns import MailDns
 from components.evidence_store import EvidenceStore
-from components.keys import RegionKey
+from components.keys import DnssecKey, Keys, KeySet, ReferencedKeys
+from components.log_store import LogStore
 from components.mail_secrets import DkimKeys
-from components.network import MailVpc
-from components.peering import PeeringMesh
+from components.patching import Patching
 from components.servers import RegionServers
+from components.session import SessionManager
 
 
 def deploy(config: StackConfig) -> None:
     """Register the stack's resources and export what other tools read."""
     context = Context.from_config(config, pulumi.Config())
-    platform = context.platform
-    regions = config.regions
-    keys = {r.name: RegionKey(f"keys-{r.name}", context=context, region=r.name) for r in regions}
-    networks = {r.name: MailVpc(f"network-{r.name}", context=context, region=r) for r in regions}
-    PeeringMesh("peering", context=context, networks=networks)
-    home, archive = platform.home, platform.archive
-    dkim = DkimKeys("dkim", context=context, region=home, kms_key_arn=keys[home].arn)
-    evidence = EvidenceStore("evidence", context=context, region=archive, kms_key_arn=keys[archive].arn)
+    regions = [r.name for r in config.regions]
+    home, archive = context.platform.home, context.platform.archive
+    keys, dnssec_key_arn = _keys(context, regions)
+    logs = {
+        name: LogStore(
+            f"logs-{name}", scope=context, region=name, keys=keys, retention_days=config.evidence_retention_days
+        )
+        for name in regions
+    }
+    networks = make_networks(context, keys, logs)
+    alerts = make_alerts(context, keys)
+    make_defaults(context, keys)
+    dkim = DkimKeys("dkim", context=context, region=home, kms_key_arn=keys.arn(DataClass.MAIL, home))
+    evidence = EvidenceStore(
+        "evidence",
+        scope=context,
+        region=archive,
+        replica_region=home,
+        keys=keys,
+        logs=logs,
+        retention_days=config.evidence_retention_days,
+    )
     servers = {
         r.name: RegionServers(
             f"servers-{r.name}",
             context=context,
             region=r,
-            network=networks[r.name],
-            key=keys[r.name],
+            network=networks.mail[r.name],
+            keys=keys,
             dkim=dkim,
             evidence=evidence,
+            alerts_topic=alerts.topic_arns.get(r.name),
         )
-        for r in regions
+        for r in config.regions
     }
-    public = {name: address for group in servers.values() for name, address in group.public_ips.items()}
-    dns = {d: MailDns(f"dns-{d}", context=context, domain=d, public_addresses=public) for d in platform.domains}
+    for number, name in enumerate(regions):
+        SessionManager(f"sessions-{name}", context=context, region=name, keys=keys)
+        if config.options.patching:
+            Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
+    zones = make_edge(Foundations(context, keys, dnssec_key_arn, logs, networks, servers))
+    if config.options.backup:
+        make_backup(context, keys, alerts)
+    hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
+    if config.options.detection:
+        make_detection(context, keys, logs, alerts)
 
-    pulumi.export("stack", platform.stack)
+    pulumi.export("stack", context.stack)
     pulumi.export("target", config.target)
-    pulumi.export("domain", platform.domain)
-    pulumi.export("domains", list(platform.domains))
+    pulumi.export("accountId", context.account_id)
+    pulumi.export("domain", context.platform.domain)
+    pulumi.export("domains", list(context.platform.domains))
     pulumi.export("servers", {name: facts for group in servers.values() for name, facts in group.facts.items()})
+    pulumi.export("regions", {name: {"vpcId": net.vpc_id, "cidr": net.cidr} for name, net in networks.mail.items()})
+    pulumi.export("egressAddresses", _egress(context, networks, servers))
     pulumi.export(
-        "regions",
-        {
-            name: {"vpcId": net.vpc_id, "cidr": net.cidr, "kmsKeyArn": keys[name].arn, "kmsAlias": keys[name].alias}
-            for name, net in networks.items()
-        },
+        "zones",
+        {d: {"zoneId": z.zone_id, "nameServers": z.name_servers, "dsRecord": z.ds_record} for d, z in zones.items()},
     )
-    pulumi.export("zones", {d: {"zoneId": z.zone_id, "nameServers": z.name_servers} for d, z in dns.items()})
     pulumi.export("evidenceBucket", evidence.bucket_name)
     pulumi.export("dkimSecretArns", dkim.arns)
+    pulumi.export("alertQueueUrls", alerts.queue_urls)
+    pulumi.export("hsmClusterId", hsm.get("clusterId"))
+    pulumi.export("hsmKeyStoreId", hsm.get("keyStoreId"))
+
+
+def _keys(context: Context, regions: list[str]) -> tuple[Keys, pulumi.Output[str] | None]:
+    """Return the stack's keys and that of its zones: its own ones, or those of the stack that it refers to."""
+    config = context.platform.config
+    if config.references.keys:
+        name = f"organization/{pulumi.get_project()}/{config.references.keys}"
+        referenced = ReferencedKeys(pulumi.StackReference(name))
+        return referenced, referenced.dnssec_arn if config.options.dnssec else None
+    administrators = config.key_administrators
+    keys = KeySet("keys", scope=context, regions=regions, administrators=administrators, log_regions=[GLOBAL_REGION])
+    if not config.options.dnssec:
+        return keys, None
+    return keys, DnssecKey("dnssec", scope=context, administrators=administrators).arn
+
+
+def _egress(
+    context: Context, networks: Networks, servers: Mapping[str, RegionServers]
+) -> dict[str, pulumi.Output[dict[str, str]]]:
+    """Return, by region, each address from which mail leaves with its name: what AWS is asked to let out."""
+    platform = context.platform
+    found: dict[str, list[pulumi.Output[tuple[str, str]]]] = {}
+    if platform.options.balancers:
+        for (region, zone), way in networks.egress.items():
+            name = egress_name(platform, region, zone)
+            found.setdefault(region, []).append(pulumi.Output.all(way.public_ip, name).apply(tuple))
+    else:
+        for region, group in servers.items():
+            for server, address in group.public_ips.items():
+                name = platform.server(server).fqdn
+                found.setdefault(region, []).append(pulumi.Output.all(address, name).apply(tuple))
+    return {region: pulumi.Output.all(*pairs).apply(dict) for region, pairs in found.items()}

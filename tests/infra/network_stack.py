@@ -35,6 +35,10 @@ ALL_OFF = {
 }
 """What the lab turns off."""
 
+COMPONENTS = ("context", "endpoints", "inspection", "network", "peering", "resolver", "transit")
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -147,9 +151,7 @@ class _Monitor(MockMonitor):
 
 
 def _program(stack: Mapping[str, Any]) -> None:
-    component = {
-        n: import_module(f"components.{n}") for n in ("context", "inspection", "network", "peering", "transit")
-    }
+    component = {name: import_module(f"components.{name}") for name in COMPONENTS}
     config = parse_stack("test", stack)
     scope = {**vars(component["context"].Scope.of(config)), "stated_account": "123456789012"}
     context = component["context"].Context(
@@ -165,16 +167,32 @@ def _program(stack: Mapping[str, Any]) -> None:
     )
     mail_vpc, transit = component["network"].MailVpc, component["transit"]
     networks = {r.name: mail_vpc(f"network-{r.name}", context=context, region=r, logs=logs) for r in config.regions}
+    for name, net in networks.items():
+        if config.options.endpoints:
+            component["endpoints"].Endpoints(f"endpoints-{name}", context=context, region=name, network=net)
     if not config.options.inspection:
         component["peering"].PeeringMesh("peering", context=context, networks=networks)
-        return
     hubs = {
         name: transit.TransitHub(f"transit-{name}", context=context, region=name, network=net)
         for name, net in networks.items()
+        if config.options.inspection
     }
-    for name, hub in hubs.items():
-        component["inspection"].InspectionVpc(f"inspection-{name}", context=context, region=name, hub=hub, logs=logs)
+    inspected = {
+        name: component["inspection"].InspectionVpc(
+            f"inspection-{name}", context=context, region=name, hub=hub, logs=logs, key_arn=KEY
+        )
+        for name, hub in hubs.items()
+    }
     transit.TransitMesh("transit", context=context, hubs=hubs)
+    for name, net in networks.items():
+        component["resolver"].ResolverGuard(
+            f"resolver-{name}",
+            context=context,
+            region=name,
+            network=net,
+            inspection=inspected.get(name),
+            logs=logs,
+        )
 
 
 def _main() -> None:

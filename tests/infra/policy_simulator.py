@@ -61,6 +61,7 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
 
 _POSITIVE: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda have, want: have == want,
+    "StringLike": fnmatchcase,
     "ArnEquals": fnmatchcase,
     "ArnLike": fnmatchcase,
     "Bool": lambda have, want: have.lower() == want.lower(),

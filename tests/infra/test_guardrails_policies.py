@@ -15,6 +15,7 @@ from .policy_simulator import Request, allows, denies
 sys.path.append(str(ROOT / "infra"))
 # infra/ is the program's own folder and no package: its modules are found at run time.
 boundaries: Any = importlib.import_module("components.boundary_documents")
+documents: Any = importlib.import_module("components.guardrail")
 scps: Any = importlib.import_module("components.service_control")
 
 REGIONS = ("eu-central-1", "eu-west-1", "eu-north-1")
@@ -161,12 +162,12 @@ def test_in_quarantine_only_those_who_investigate_may_act(who: str, stopped: boo
 def test_guardrails_fit_into_their_limits_with_every_region_allowed() -> None:
     found = scps.guardrails(sorted(AWS_REGIONS))
     assert len(found) + 1 <= 5, "AWS attaches five policies at most, FullAWSAccess among them"
-    assert max(len(g.content) for g in found) <= scps.MAX_POLICY_CHARACTERS
+    assert max(len(g.content) for g in found) <= documents.MAX_POLICY_CHARACTERS
 
 
 def test_a_policy_that_is_too_long_is_refused_with_the_number_of_characters() -> None:
-    long = scps.Guardrail("long", "", ({"Sid": "x" * scps.MAX_POLICY_CHARACTERS},))
-    with pytest.raises(scps.GuardrailError, match=r"'long' has 51[0-9]{2} characters"):
+    long = documents.Guardrail("long", "", ({"Sid": "x" * documents.MAX_POLICY_CHARACTERS},))
+    with pytest.raises(documents.GuardrailError, match=r"'long' has 51[0-9]{2} characters"):
         _ = long.content
 
 
@@ -227,6 +228,12 @@ def test_an_operator_looks_and_restarts_but_reads_no_mail_and_makes_no_roles(cal
             False,
         ),
         (request("s3:BypassGovernanceRetention", f"{BUCKET}/a"), False),
+        (request("s3:GetObject", f"{BUCKET}/a"), False),
+        (request("s3:PutBucketPolicy", BUCKET), True),
+        (request("s3:PutLifecycleConfiguration", BUCKET), True),
+        (request("kms:CreateKey"), True),
+        (request("kms:ScheduleKeyDeletion", KEY), False),
+        (request("cloudtrail:DeleteTrail"), False),
         (request("organizations:LeaveOrganization"), False),
     ],
     ids=lambda v: f"{v.action} {v.resource}" if isinstance(v, Request) else str(v),

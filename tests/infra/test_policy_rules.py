@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from infra.policy.cis import PREFIX, RECOMMENDATIONS
+from infra.policy.listing import markdown
 from infra.policy.model import ResourceRule
 from infra.policy.rules import ALL_RULES
 from infra.policy.runner import Result, Status, evaluate
@@ -13,6 +14,7 @@ from infra.policy.values import UNKNOWN, Props
 
 from onedallmail.cloud import schema
 from onedallmail.evidence.controls import load_catalogue
+from onedallmail.paths import ROOT
 
 from .policy_examples.example import Example, Stack
 from .policy_examples.table import EXAMPLES
@@ -64,6 +66,11 @@ def test_examples_are_resources_that_the_aws_provider_knows(example: Example, st
 def test_every_rule_has_examples_of_both_kinds() -> None:
     shown = {e.rule for e in EXAMPLES if e.good and e.bad}
     assert shown == set(BY_ID)
+
+
+def test_the_list_for_auditors_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    assert page == markdown(), "renew it: python -m infra.policy.listing > docs/policies.md"
 
 
 def test_rules_are_many_and_each_has_an_id_of_its_own() -> None:

@@ -24,25 +24,21 @@ from . import (
     storage,
 )
 
-ALL_RULES: tuple[AnyRule, ...] = (
-    *governance.RULES,
-    *security_groups.RULES,
-    *network.RULES,
-    *edge.RULES,
-    *compute.RULES,
-    *keys.RULES,
-    *iam.RULES,
-    *identities.RULES,
-    *storage.RULES,
-    *messaging.RULES,
-    *backup.RULES,
-    *dns.RULES,
-    *logging.RULES,
-    *detection.RULES,
-    *stack_network.RULES,
-    *stack_storage.RULES,
-    *stack_servers.RULES,
-    *stack_dns.RULES,
-    *stack_logging.RULES,
-    *stack_detection.RULES,
-)
+BY_CONCERN: dict[str, tuple[AnyRule, ...]] = {
+    "governance": governance.RULES,
+    "security_groups": security_groups.RULES,
+    "network": (*network.RULES, *stack_network.RULES),
+    "edge": edge.RULES,
+    "servers": (*compute.RULES, *stack_servers.RULES),
+    "keys": keys.RULES,
+    "permissions": iam.RULES,
+    "identities": identities.RULES,
+    "storage": (*storage.RULES, *stack_storage.RULES),
+    "messaging": messaging.RULES,
+    "backup": backup.RULES,
+    "names": (*dns.RULES, *stack_dns.RULES),
+    "logging": (*logging.RULES, *stack_logging.RULES),
+    "detection": (*detection.RULES, *stack_detection.RULES),
+}
+
+ALL_RULES: tuple[AnyRule, ...] = tuple(rule for rules in BY_CONCERN.values() for rule in rules)

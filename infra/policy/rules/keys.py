@@ -1,11 +1,9 @@
 """Keys, secrets and certificates: ours, rotated, guarded against deletion, with administrators and users apart."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ..catalogue import resource_rule
-from ..documents import Statement, allowed, statements
+from ..documents import Statement, allowed, allows, callers, statements
 from ..model import AnyRule, Resource, Severity
 from ..values import is_true
 
@@ -116,32 +114,24 @@ def key_policy_not_public(key: Resource) -> Iterator[str]:
     applies_to=(KEY, REPLICA, KEY_POLICY),
 )
 def key_duties_separated(key: Resource) -> Iterator[str]:
-    """A use that only a service may make for the principal (kms:ViaService, grants) is no use by the principal."""
-    duties = _duties(key.props.document("policy"))
-    for principal, (administers, uses) in sorted(duties.items()):
+    """A use that only a service may make for the principal (kms:ViaService, grants) is no use by the principal.
+
+    The account as a principal stands for itself: what its roles may do, their own policies say.
+    """
+    listed = statements(key.props.document("policy"))
+    for who in sorted({name for s in listed if s.allows for name in callers(s)}):
+        administers = _allowed_one(listed, who, ADMINISTRATION)
+        uses = _allowed_one([s for s in listed if not _by_service(s)], who, USE)
         if administers and uses:
-            yield f"{principal} may both administer the key ({administers}) and use it ({uses})"
+            yield f"{who} may both administer the key ({administers}) and use it ({uses})"
 
 
-def _duties(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = defaultdict(lambda: ("", ""))
-    for statement in allowed(document):
-        for kind, name in statement.principals:
-            if kind == "Service":
-                continue
-            administers, uses = found[name]
-            found[name] = (administers or _first(statement, ADMINISTRATION), uses or _own_use(statement))
-    return found
+def _by_service(statement: Statement) -> bool:
+    return statement.allows and statement.has_condition("kms:viaservice", "kms:grantisforawsresource")
 
 
-def _own_use(statement: Statement) -> str:
-    if statement.has_condition("kms:viaservice", "kms:grantisforawsresource"):
-        return ""
-    return _first(statement, USE)
-
-
-def _first(statement: Statement, actions: tuple[str, ...]) -> str:
-    return next((action for action in actions if statement.may(action)), "")
+def _allowed_one(listed: Sequence[Statement], who: str, actions: tuple[str, ...]) -> str:
+    return next((action for action in actions if allows(listed, who, action)), "")
 
 
 @resource_rule(

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from ..catalogue import resource_rule
-from ..documents import allowed, refuses_plain_transport
+from ..documents import allowed, statements
 from ..model import AnyRule, Resource, Severity
 
 TOPIC = "aws:sns/topic:Topic"
 QUEUE = "aws:sqs/queue:Queue"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
+PLAIN = ("bool", "aws:securetransport", ("false",))
+"""The condition that a request came without TLS."""
 
 
 @resource_rule(
@@ -36,23 +38,13 @@ def message_customer_key(channel: Resource) -> Iterator[str]:
     applies_to=(TOPIC_POLICY, QUEUE_POLICY),
 )
 def message_policy_tls(policy: Resource) -> Iterator[str]:
-    """A topic's policy cannot say sns:*; AWS takes sns:Publish for what carries data."""
-    document = policy.props.document("policy")
-    service = "sns" if policy.type == TOPIC_POLICY else "sqs"
-    publishing = {"Statement": [_as_wildcard(s, service) for s in _listed(document)]}
-    if not refuses_plain_transport(publishing, service):
-        yield "no statement refuses plain HTTP to everybody"
-
-
-def _listed(document: dict[str, object]) -> list[dict[str, object]]:
-    found = document.get("Statement", [])
-    return [s for s in (found if isinstance(found, list) else [found]) if isinstance(s, dict)]
-
-
-def _as_wildcard(statement: dict[str, object], service: str) -> dict[str, object]:
-    actions = statement.get("Action")
-    named = {str(a).lower() for a in (actions if isinstance(actions, list) else [actions])}
-    return {**statement, "Action": f"{service}:*"} if "sns:publish" in named else statement
+    """AWS takes no sns:* in a topic's policy, so the actions that carry messages stand for all of them."""
+    listed = statements(policy.props.document("policy"))
+    carrying = ("sns:Publish",) if policy.type == TOPIC_POLICY else ("sqs:SendMessage", "sqs:ReceiveMessage")
+    refusals = [s for s in listed if not s.allows and PLAIN in s.conditions and s.names_everybody]
+    for action in carrying:
+        if not any(s.may(action) for s in refusals):
+            yield f"no statement refuses {action} over plain HTTP to everybody"
 
 
 @resource_rule(

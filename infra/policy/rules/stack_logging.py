@@ -7,9 +7,8 @@ from ..model import AnyRule, Resource, Severity, Stack
 from ..values import NotEstablished, is_true
 from . import logging, storage
 from .stack_network import VPC
-from .stack_storage import BUCKET_LOGGING
+from .stack_storage import BUCKET_LOGGING, CONFIG_DELIVERY
 
-DELIVERY = "aws:cfg/deliveryChannel:DeliveryChannel"
 METRIC_FILTER = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
 WATCHED: dict[str, tuple[str, ...]] = {
     "4.1": ("UnauthorizedOperation", "AccessDenied"),
@@ -64,7 +63,7 @@ def account_has_trail(vpc: Resource, stack: Stack) -> Iterator[str]:
 )
 def recorder_delivers(recorder: Resource, stack: Stack) -> Iterator[str]:
     """A recorder alone records nothing. Source: CIS AWS 3.0, 3.3."""
-    if not stack.in_region(recorder.region, DELIVERY):
+    if not stack.in_region(recorder.region, CONFIG_DELIVERY):
         yield "delivers nowhere"
     if not stack.in_region(recorder.region, logging.RECORDER_STATUS):
         yield "was never started"

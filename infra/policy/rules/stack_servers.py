@@ -160,10 +160,14 @@ def server_in_backup(server: Resource, stack: Stack) -> Iterator[str]:
         yield f"no backup plan of {server.region} selects it"
 
 
+WHOLE_KINDS = ("*", "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*")
+"""Servers as a whole or their volumes, which carry the same tags."""
+
+
 def _selects(selection: Resource, server: Resource) -> bool:
     tags: Mapping[str, object] = server.props.get("tags") or {}
-    wanted = [(t.get("key"), t.get("value")) for t in selection.props.each("selectionTags")]
-    wanted += [
+    any_of = [(t.get("key"), t.get("value")) for t in selection.props.each("selectionTags")]
+    all_of = [
         (str(c.get("key")).removeprefix("aws:ResourceTag/"), c.get("value"))
         for c in selection.props.each("conditions")
         for c in c.each("stringEquals")
@@ -172,9 +176,11 @@ def _selects(selection: Resource, server: Resource) -> bool:
         return True
     arns = selection.props.texts("resources")
     by_name = any(fnmatchcase(i, pattern) for pattern in arns for i in server.identities)
-    by_kind = any(pattern in ("*", "arn:aws:ec2:*:*:instance/*") for pattern in arns) or not arns
-    by_tags = bool(wanted) and all(tags.get(str(key)) == value for key, value in wanted)
-    return by_name or (by_kind and by_tags) or (not wanted and "*" in arns)
+    by_kind = any(pattern in WHOLE_KINDS for pattern in arns) or not arns
+    by_tags = all(tags.get(str(key)) == value for key, value in all_of) and (
+        any(tags.get(str(key)) == value for key, value in any_of) or not any_of
+    )
+    return by_name or (by_kind and by_tags and bool(any_of or all_of)) or (not (any_of or all_of) and "*" in arns)
 
 
 @stack_rule(

@@ -11,6 +11,7 @@ from .edge import BALANCER
 from .stack_network import VPC
 
 BUCKET_LOGGING = "aws:s3/bucketLogging:BucketLogging"
+CONFIG_DELIVERY = "aws:cfg/deliveryChannel:DeliveryChannel"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 EBS_DEFAULT_KEY = "aws:ebs/defaultKmsKey:DefaultKmsKey"
 
@@ -140,9 +141,10 @@ def bucket_has_lifecycle(bucket: Resource, stack: Stack) -> Iterator[str]:
     applies_to=(storage.BUCKET,),
 )
 def evidence_locked(bucket: Resource, stack: Stack) -> Iterator[str]:
-    """S3 delivers no access logs to a locked bucket, so those that take them are exempt."""
+    """S3 and Config deliver nothing to a bucket with a default retention, so those that take it are exempt."""
     kept = bucket.props.get("tags.DataClass") in (DataClass.EVIDENCE.value, DataClass.LOGS.value)
-    if kept and not takes_logs(bucket, stack) and not stack.naming(bucket, storage.OBJECT_LOCK, by="bucket"):
+    exempt = takes_logs(bucket, stack) or stack.naming(bucket, CONFIG_DELIVERY, by="s3BucketName")
+    if kept and not exempt and not stack.naming(bucket, storage.OBJECT_LOCK, by="bucket"):
         yield "what it holds can be deleted before its time"
 
 

@@ -12,7 +12,7 @@ from onedallmail.lab.errors import LabError
 from onedallmail.outputs import OutputsError
 from onedallmail.platform.stack import StackError
 
-from . import alias, domain, evidence, keys, lab, mail, preflight, stack, user
+from . import alias, domain, evidence, flows, keys, lab, mail, preflight, stack, user
 
 app = typer.Typer(
     help="One mail domain on several active servers in several regions, with evidence.",
@@ -27,6 +27,7 @@ for name, group in (
     ("alias", alias.app),
     ("mail", mail.app),
     ("evidence", evidence.app),
+    ("flows", flows.app),
     ("keys", keys.app),
     ("preflight", preflight.app),
 ):

@@ -20,7 +20,7 @@ from onedallmail.engine import run
 from onedallmail.engine.errors import EngineError
 from onedallmail.engine.events import Event, Op, UpResult, Violation, name_of
 from onedallmail.engine.workspace import Workspace
-from onedallmail.stackfile import load_stack
+from onedallmail.stackfile import load_any
 from onedallmail.stacksecrets import dkim_config, use_passphrase
 
 ERROR, FINDINGS = 1, 3
@@ -67,7 +67,7 @@ def _errors_for_people(stack: str, *, offline: bool = False) -> Iterator[None]:
     """
     folder = _folder(stack, offline=offline)
     try:
-        if offline or load_stack(stack).target == "lab":
+        if offline or load_any(stack).target == "lab":
             use_passphrase(folder)
         yield
     except EngineError as error:
@@ -121,7 +121,7 @@ def _settings(
     stack: str, config: list[str] | None, secret_config: list[str] | None, *, offline: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return public and secret configuration: the stack's own DKIM keys, then what the command line says."""
-    described = load_stack(stack)
+    described = load_any(stack)
     makes_keys = offline or described.target == "lab"
     public, private = dkim_config(_folder(stack, offline=offline), described.domains) if makes_keys else ({}, {})
     return {**public, **_pairs(config, "--config")}, {**private, **_secrets(secret_config)}

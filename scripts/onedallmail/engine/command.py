@@ -19,7 +19,7 @@ from .crypter import open_crypter, passphrase
 from .errors import EngineError
 from .events import Event, Progress, UpResult, silent
 from .lock import stack_lock
-from .options import Options
+from .options import Operation, Options
 from .plugins import python_path
 from .policy import pack_of
 from .project import load_project, load_target
@@ -74,7 +74,7 @@ def arguments(work: Workspace, operation: str) -> list[str]:
     }[operation]
 
 
-def limits(options: Options, operation: str) -> list[str]:
+def limits(options: Options, operation: Operation) -> list[str]:
     """Return the arguments that say what an operation is limited to or begins with.
 
     Raises:
@@ -84,7 +84,7 @@ def limits(options: Options, operation: str) -> list[str]:
         msg = "with a pulumi command, settle an interrupted create by `pulumi refresh --import-pending-creates URN ID`"
         raise EngineError(msg)
     named = (target if target.startswith("urn:") else f"**::{target}" for target in options.targets)
-    first = ["--refresh"] if options.refresh and operation != "refresh" else []
+    first = ["--refresh"] if options.refresh and operation is not Operation.REFRESH else []
     return [*first, *(text for target in named for text in ("--target", target))]
 
 
@@ -105,24 +105,22 @@ def summary(text: str) -> dict[str, int]:
     return counts
 
 
-def preview(work: Workspace, options: Options) -> UpResult:
-    """Say what `up` would do."""
-    return _change(work, "preview", options)
-
-
-def up(work: Workspace, options: Options) -> UpResult:
-    """Bring the stack to what the program describes."""
-    return _change(work, "up", options)
-
-
-def destroy(work: Workspace, options: Options) -> UpResult:
-    """Delete every resource in scope."""
-    return _change(work, "destroy", options)
-
-
-def refresh(work: Workspace, options: Options) -> UpResult:
-    """Bring the state to what the provider finds."""
-    return _change(work, "refresh", options)
+def operate(work: Workspace, operation: Operation, options: Options) -> UpResult:
+    """Do an operation by the pulumi command."""
+    started = time.monotonic()
+    line = [*arguments(work, operation), *limits(options, operation)]
+    work.prepare()
+    backend(work).mkdir(mode=0o700, exist_ok=True)
+    with stack_lock(work.deployment, work.stack, operation):
+        _capture(work, arguments(work, "select"))
+        _configure(work, options)
+        with _provider(work) as port:
+            text, code = _stream(line, environment(work, port), options.progress)
+    errors = tuple(line.strip() for line in text.splitlines() if line.strip().startswith("error:"))
+    if code and not errors:
+        errors = (f"pulumi {operation} ended with code {code}",)
+    shown = outputs(work, show_secrets=False) if operation is Operation.UP else {}
+    return UpResult(counts=summary(text), outputs=shown, errors=errors, duration_s=round(time.monotonic() - started, 3))
 
 
 def outputs(work: Workspace, *, show_secrets: bool) -> dict[str, Any]:
@@ -165,23 +163,6 @@ def _configure(work: Workspace, options: Options) -> None:
     for hidden, values in ((False, config), (True, secret_config)):
         for key, value in values.items():
             _capture(work, set_config(work, key, hidden=hidden), value)
-
-
-def _change(work: Workspace, operation: str, options: Options) -> UpResult:
-    started = time.monotonic()
-    line = [*arguments(work, operation), *limits(options, operation)]
-    work.prepare()
-    backend(work).mkdir(mode=0o700, exist_ok=True)
-    with stack_lock(work.deployment, work.stack, operation):
-        _capture(work, arguments(work, "select"))
-        _configure(work, options)
-        with _provider(work) as port:
-            text, code = _stream(line, environment(work, port), options.progress)
-    errors = tuple(line.strip() for line in text.splitlines() if line.strip().startswith("error:"))
-    if code and not errors:
-        errors = (f"pulumi {operation} ended with code {code}",)
-    shown = outputs(work, show_secrets=False) if operation == "up" else {}
-    return UpResult(counts=summary(text), outputs=shown, errors=errors, duration_s=round(time.monotonic() - started, 3))
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2 as proto
 
 from . import replacement
+from .client import Client
 from .deployment import PROVIDER_PREFIX, Deployment
 from .errors import ResourceError
 from .events import Op
 from .state import Resource, timestamp
-from .values import from_struct, has_unknown, keep_ignored, keep_secret, reveal, secret, to_struct
+from .values import from_struct, has_unknown, keep_ignored, keep_secret, reveal, secret
 
 
 @dataclass(kw_only=True)
@@ -23,27 +24,15 @@ class Step:
 
     run: Deployment
     request: Any
-    urn: str
     old: Resource | None
-    provider: Any
+    provider: Client
     inputs: dict[str, Any]
     resource: Resource
     seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
-    @property
-    def names(self) -> dict[str, Any]:
-        """Return the fields that each provider call carries."""
-        return {"urn": self.urn, "name": self.request.name, "type": self.request.type}
-
-    @property
-    def old_inputs(self) -> dict[str, Any]:
-        """Inputs of the last time, {} when there was none."""
-        return dict((self.old or {}).get("inputs", {}))
-
-    @property
-    def old_outputs(self) -> dict[str, Any]:
-        """Outputs of the last time, {} when there was none."""
-        return dict((self.old or {}).get("outputs", {}))
+    def check(self, news: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs as the provider completes them, secrets marked again."""
+        return keep_secret(self.provider.check(self.resource, news, olds, self.seed), news)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,65 +54,43 @@ def apply(step: Step) -> Resource:
     if plan.delete_first:
         replacement.make_way(step.run, step.old or {})
     act(step, plan, checked)
-    step.run.done(plan.op, step.urn, f"[{', '.join(plan.reasons)}]" if plan.reasons else "")
+    step.run.done(plan.op, step.resource["urn"], f"[{', '.join(plan.reasons)}]" if plan.reasons else "")
     return step.resource
 
 
 def decide(step: Step) -> tuple[Plan, dict[str, Any]]:
     """Return what is to be done, and the inputs that it is done with."""
     if step.old is None:
-        return Plan(op=Op.CREATE), check(step, step.inputs, {})
+        return Plan(op=Op.CREATE), step.check(step.inputs, {})
     if replacement.is_gone(step.run, step.old) or step.old.get("external"):
-        return Plan(op=Op.REPLACE), check(step, step.inputs, {})
+        return Plan(op=Op.REPLACE), step.check(step.inputs, {})
+    olds = step.old.get("inputs", {})
     kept = copy.deepcopy(step.inputs) if step.request.ignoreChanges else step.inputs
     for path in step.request.ignoreChanges:
-        keep_ignored(kept, step.old_inputs, path)
-    checked = check(step, kept, step.old_inputs)
-    plan = diff(step, step.old, checked)
+        keep_ignored(kept, olds, path)
+    checked = step.check(kept, olds)
+    plan = compare(step, step.old, checked)
     if plan.op is not Op.REPLACE:
         return plan, checked
     if step.old.get("protect"):
         msg = "it is protected and can't be replaced: remove `protect` first, if that is meant"
         raise ResourceError(msg)
     # A replacement is a new resource: names are drawn anew and ignore_changes has nothing to keep.
-    return plan, check(step, step.inputs, {})
+    return plan, step.check(step.inputs, {})
 
 
-def check(step: Step, news: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs as the provider completes them, secrets marked again."""
-    answer = step.provider.Check(
-        proto.CheckRequest(
-            **step.names, olds=to_struct(reveal(olds)), news=to_struct(reveal(news)), randomSeed=step.seed
-        )
-    )
-    if answer.failures:
-        reasons = (f"{f.property}: {f.reason}" if f.property else f.reason for f in answer.failures)
-        raise ResourceError("; ".join(reasons))
-    return keep_secret(from_struct(answer.inputs), news)
-
-
-def diff(step: Step, old: Resource, checked: dict[str, Any]) -> Plan:
-    """Compare with the last time."""
-    request, news, olds = step.request, reveal(checked), reveal(step.old_inputs)
-    answer = step.provider.Diff(
-        proto.DiffRequest(
-            **step.names,
-            id=old["id"],
-            olds=to_struct(reveal(step.old_outputs)),
-            news=to_struct(news),
-            old_inputs=to_struct(olds),
-            ignoreChanges=request.ignoreChanges,
-        )
-    )
+def compare(step: Step, old: Resource, checked: dict[str, Any]) -> Plan:
+    """Return what the difference to the last time leads to."""
+    request = step.request
+    answer = step.provider.diff(step.resource, old, checked, request.ignoreChanges)
     replaces = {*answer.replaces, *(p for p in answer.diffs if p in request.replaceOnChanges)}
     if moved(old.get("provider", ""), step.resource["provider"]):
         replaces.add("provider")
     if replaces:
         first = request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else answer.deleteBeforeReplace
         return Plan(op=Op.REPLACE, reasons=tuple(sorted(replaces)), delete_first=first)
-    unsure = answer.changes == proto.DiffResponse.DIFF_UNKNOWN and olds != news
-    changed = answer.changes == proto.DiffResponse.DIFF_SOME or unsure
-    if changed or old.get("initErrors"):
+    unsure = answer.changes == proto.DiffResponse.DIFF_UNKNOWN and reveal(old.get("inputs", {})) != reveal(checked)
+    if answer.changes == proto.DiffResponse.DIFF_SOME or unsure or old.get("initErrors"):
         return Plan(op=Op.UPDATE, reasons=tuple(answer.diffs))
     return Plan(op=Op.SAME)
 
@@ -138,9 +105,9 @@ def moved(old_ref: str, new_ref: str) -> bool:
 def unchanged(step: Step, checked: dict[str, Any]) -> Resource:
     """Record a resource that stays as it is (its options may have changed)."""
     assert step.old is not None  # noqa: S101 - only an old one can stay; for mypy
-    step.resource |= {"id": step.old["id"], "outputs": keep_secret(step.old_outputs, checked)}
+    step.resource |= {"id": step.old["id"], "outputs": keep_secret(step.old.get("outputs", {}), checked)}
     step.run.commit(step.resource, step.old)
-    step.run.done(Op.SAME, step.urn)
+    step.run.done(Op.SAME, step.resource["urn"])
     return step.resource
 
 
@@ -158,40 +125,23 @@ def act(step: Step, plan: Plan, checked: dict[str, Any]) -> None:
         intent = {**resource, "id": old["id"]} if plan.op is Op.UPDATE and old else {**resource}
         run.state.record(begin={"resource": intent, "type": kind})
     try:
-        identifier, outputs = call(step, plan.op, checked)
+        if plan.op is Op.UPDATE and old:
+            ignored = step.request.ignoreChanges
+            resource["id"], outputs = step.provider.update(resource, old, checked, ignored, preview=run.preview)
+        else:
+            resource["id"], outputs = step.provider.create(resource, checked, preview=run.preview)
     except grpc.RpcError as error:
         if partial := init_failure(error):  # it exists but is not healthy: keep it
             resource |= {"id": partial.id, "outputs": keep_secret(from_struct(partial.properties), checked)}
             resource["initErrors"] = list(partial.reasons)
             run.commit(resource, old, doom=doom, end=kind)
         elif not run.plugins.lost(error):  # a provider that died may have done it
-            run.state.record(end=[kind, step.urn])
+            run.state.record(end=[kind, step.resource["urn"]])
         raise
     outputs = keep_secret(outputs, checked)
     named = set(step.request.additionalSecretOutputs)
     resource["outputs"] = {k: secret(v) if k in named else v for k, v in outputs.items()}
-    resource["id"] = identifier
     run.commit(resource, old, doom=doom, end=kind)
-
-
-def call(step: Step, op: Op, checked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Ask the provider to create or update; return id and outputs."""
-    preview, news = step.run.preview, to_struct(reveal(checked))
-    if op is not Op.UPDATE or step.old is None:
-        made = step.provider.Create(proto.CreateRequest(**step.names, properties=news, preview=preview))
-        return made.id, from_struct(made.properties)
-    answer = step.provider.Update(
-        proto.UpdateRequest(
-            **step.names,
-            id=step.old["id"],
-            olds=to_struct(reveal(step.old_outputs)),
-            old_inputs=to_struct(reveal(step.old_inputs)),
-            news=news,
-            ignoreChanges=step.request.ignoreChanges,
-            preview=preview,
-        )
-    )
-    return step.old["id"], from_struct(answer.properties)
 
 
 def init_failure(error: grpc.RpcError) -> Any:

@@ -5,12 +5,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import provider_pb2 as proto
 
 from .deployment import PROVIDER_PREFIX, Deployment, needs
 from .events import Op, name_of
 from .state import Key, Resource
-from .values import reveal, to_struct
 
 PARALLEL = 16
 
@@ -38,16 +36,7 @@ def delete_resource(
         run.state.record(begin={"resource": resource, "type": "deleting"})
         entry["end"] = ["deleting", urn]
         try:
-            provider.Delete(
-                proto.DeleteRequest(
-                    id=resource["id"],
-                    urn=urn,
-                    properties=to_struct(reveal(resource.get("outputs", {}))),
-                    old_inputs=to_struct(reveal(resource.get("inputs", {}))),
-                    name=name_of(urn),
-                    type=resource["type"],
-                )
-            )
+            provider.delete(resource)
         except grpc.RpcError as error:
             if not run.plugins.lost(error):
                 run.state.record(end=["deleting", urn])

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from .client import Client
 from .errors import ResourceError
 from .events import Event, Op, Progress, Violation, name_of
 from .plugins import BUILTIN, Plugins, refuse_foreign
@@ -87,7 +88,7 @@ class Deployment:
 
     def __post_init__(self) -> None:
         """Know no provider yet."""
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Client] = {}
         self._defaults: dict[tuple[str, str], str] = {}
         self.index()
 
@@ -153,7 +154,7 @@ class Deployment:
         self.state.record(**entry)
 
     # -- providers
-    def provider(self, ref: str, type_: str, version: str) -> tuple[Any, str]:
+    def provider(self, ref: str, type_: str, version: str) -> tuple[Client, str]:
         """Return client and reference: of `ref`, or of the default provider of the type's package."""
         package = type_.split(":", maxsplit=1)[0]
         refuse_foreign(package)
@@ -198,14 +199,14 @@ class Deployment:
             "modified": old.get("modified", now) if old and same else now,
         }
         ref = f"{urn}::{identifier}"
-        client = None if package == BUILTIN else self.plugins.client(ref, package, inputs)
+        client = Client(None) if package == BUILTIN else self.plugins.client(ref, package, inputs)
         with self.lock:
             self._clients[ref] = client
         self.commit(resource, old)
         self.done(Op.SAME if same else Op.UPDATE if old else Op.CREATE, urn)
         return ref
 
-    def _old_client(self, ref: str) -> Any:
+    def _old_client(self, ref: str) -> Client:
         urn = ref.rpartition("::")[0]
         resource = self.state.news.get(urn) or self.old.get(urn)
         if resource is None:

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from .deployment import PROVIDER_PREFIX, STACK_TYPE, Deployment, Scope, Target
 from .errors import EngineError
 from .events import UpResult, name_of
 from .lock import stack_lock
-from .options import Options
+from .options import Operation, Options
 from .plugins import Plugins, refuse_foreign
 from .program import interruptible, run_program
 from .project import load_project, load_target
@@ -29,24 +28,15 @@ NOT_ASKED = (
 """What no offline run asks; it is told at its end, with the functions that were answered here."""
 
 
-def preview(work: Workspace, options: Options) -> UpResult:
-    """Say what `up` would do; nothing is changed and no lock is needed."""
-    return _operate(work, options, "preview")
-
-
-def up(work: Workspace, options: Options) -> UpResult:
-    """Bring the stack to what the program describes."""
-    return _operate(work, options, "up")
-
-
-def destroy(work: Workspace, options: Options) -> UpResult:
-    """Delete every resource in scope; the program does not run."""
-    return _operate(work, options, "destroy")
-
-
-def refresh(work: Workspace, options: Options) -> UpResult:
-    """Bring the state to what the provider finds; the program does not run."""
-    return _operate(work, replace(options, refresh=True), "refresh")
+def operate(work: Workspace, operation: Operation, options: Options) -> UpResult:
+    """Do an operation; only a preview needs no lock, because it writes nothing."""
+    work.prepare()
+    project = load_project(work.root)
+    target = load_target(project, work.stack, open_crypter, options.config, options.secret_config, offline=work.offline)
+    changing = operation != Operation.PREVIEW
+    with stack_lock(work.deployment, work.stack, operation) if changing else nullcontext():
+        state = State(work.deployment, open_crypter, durable=changing)
+        return _run(work, target, state, options, operation)
 
 
 def outputs(work: Workspace, *, show_secrets: bool) -> dict[str, Any]:
@@ -94,20 +84,9 @@ def import_(work: Workspace, file: Path) -> None:
         state.save()
 
 
-def _operate(work: Workspace, options: Options, operation: str) -> UpResult:
-    """Do an operation; only a preview needs no lock, because it writes nothing."""
-    work.prepare()
-    project = load_project(work.root)
-    target = load_target(project, work.stack, open_crypter, options.config, options.secret_config, offline=work.offline)
-    changing = operation != "preview"
-    with stack_lock(work.deployment, work.stack, operation) if changing else nullcontext():
-        state = State(work.deployment, open_crypter, durable=changing)
-        return _run(work, target, state, options, operation)
-
-
-def _run(work: Workspace, target: Target, state: State, options: Options, operation: str) -> UpResult:
+def _run(work: Workspace, target: Target, state: State, options: Options, operation: Operation) -> UpResult:
     started = time.monotonic()
-    changing, runs_program = operation != "preview", operation in ("preview", "up")
+    changing = operation != Operation.PREVIEW
     if changing:
         state.settle_pending()
     plugins = Plugins(work.provider_command, work.logs / "provider.log")
@@ -123,7 +102,7 @@ def _run(work: Workspace, target: Target, state: State, options: Options, operat
     try:
         with interruptible(run):
             plugins.warm()
-            _steps(run, options, runs_program=runs_program, deletes=operation != "refresh")
+            _steps(run, operation, options)
     finally:
         plugins.close()
         if changing:
@@ -139,19 +118,19 @@ def _run(work: Workspace, target: Target, state: State, options: Options, operat
     )
 
 
-def _steps(run: Deployment, options: Options, *, runs_program: bool, deletes: bool) -> None:
+def _steps(run: Deployment, operation: Operation, options: Options) -> None:
     """Do the parts of an operation in their order, until one fails."""
-    if options.refresh:
+    if options.refresh or operation is Operation.REFRESH:
         refresh_state(run, options.settled)
         run.index()
     _warn_of_pending(run)
-    if runs_program and not run.errors:
+    if operation in (Operation.PREVIEW, Operation.UP) and not run.errors:
         run_program(run)
         if run.root_urn and not run.errors:
             run.state.record(outputs=[run.root_urn, run.outputs])
     if unknown := run.scope.unmatched([*run.registered, *(r["urn"] for r in run.state.all())]):
         run.fail("", f"no resource matches --target {', '.join(unknown)}: give a URN or a resource's name")
-    if deletes and not run.errors:
+    if operation is not Operation.REFRESH and not run.errors:
         delete_unwanted(run)
 
 

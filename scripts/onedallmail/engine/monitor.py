@@ -15,14 +15,13 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
-from pulumi.runtime.proto import provider_pb2 as proto
 
 from . import steps
 from .deployment import ORGANIZATION, STACK_TYPE, Deployment
 from .errors import EngineError
 from .plugins import CHANNEL_OPTIONS
 from .state import Resource
-from .values import from_struct, redact, reveal, secret, to_struct
+from .values import from_struct, redact, secret, to_struct
 
 THREADS = 64
 PARALLEL = 16
@@ -160,8 +159,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
                 self.run.not_asked.add(f"the function {request.tok}: the lab's provider answered it")
         try:
             provider, _ = self.run.provider(request.provider, request.tok, request.version)
-            arguments = to_struct(reveal(from_struct(request.args)))
-            answer = provider.Invoke(proto.InvokeRequest(tok=request.tok, args=arguments, preview=self.run.preview))
+            answer = provider.invoke(request.tok, from_struct(request.args), preview=self.run.preview)
         except EngineError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except grpc.RpcError as error:

@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from .events import Progress, silent
+
+
+class Operation(StrEnum):
+    """What can be done to a stack."""
+
+    PREVIEW = "preview"
+    UP = "up"
+    DESTROY = "destroy"
+    REFRESH = "refresh"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from pulumi.runtime.proto import provider_pb2 as proto
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from . import child
+from .client import Client
 from .errors import EngineError, ResourceError
 from .values import reveal, to_struct
 
@@ -61,7 +62,7 @@ class Plugins:
         """Remember how to start the provider; its standard error is appended to `log`."""
         self._command, self._log = command, log
         self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Client] = {}
         self._processes: list[subprocess.Popen[str]] = []
         # Children die with the thread that started them (see child.py), so one thread starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="plugin-starter")
@@ -71,7 +72,7 @@ class Plugins:
         """Start the process that the first reference will use, without waiting for it."""
         self._spare = self._starter.submit(self._start)
 
-    def client(self, ref: str, package: str, inputs: Mapping[str, Any]) -> Any:
+    def client(self, ref: str, package: str, inputs: Mapping[str, Any]) -> Client:
         """Return the configured client of a provider resource, starting it on first use."""
         refuse_foreign(package)
         with self._lock:
@@ -79,7 +80,7 @@ class Plugins:
                 started, self._spare = self._spare or self._starter.submit(self._start), None
                 stub = started.result()
                 configure(stub, ref, inputs)
-                self._clients[ref] = stub
+                self._clients[ref] = Client(stub)
             return self._clients[ref]
 
     def _start(self) -> Any:

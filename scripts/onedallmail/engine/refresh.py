@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import provider_pb2 as proto
 
 from . import references
 from .deletes import PARALLEL
@@ -13,7 +12,7 @@ from .deployment import PROVIDER_PREFIX, Deployment
 from .errors import EngineError
 from .events import Op, name_of
 from .state import Resource, key_of
-from .values import from_struct, keep_secret, reveal, to_struct
+from .values import keep_secret, reveal
 
 Found = tuple[dict[str, Any], dict[str, Any]]
 """Inputs and outputs of a resource as its provider finds it."""
@@ -63,20 +62,10 @@ def look_up(run: Deployment, resource: Resource, identifier: str) -> Found | Non
     """Read one resource; None when it does not exist."""
     provider, _ = run.provider(resource["provider"], resource["type"], "")
     olds, inputs = resource.get("outputs", {}), resource.get("inputs", {})
-    answer = provider.Read(
-        proto.ReadRequest(
-            id=identifier,
-            urn=resource["urn"],
-            name=name_of(resource["urn"]),
-            type=resource["type"],
-            properties=to_struct(reveal(olds)),
-            inputs=to_struct(reveal(inputs)),
-        )
-    )
-    if not answer.id:
+    found = provider.read(resource, identifier, olds, inputs)
+    if found is None:
         return None
-    outputs = keep_secret(keep_secret(from_struct(answer.properties), inputs), olds)
-    return keep_secret(from_struct(answer.inputs), inputs) or inputs, outputs
+    return keep_secret(found[0], inputs) or inputs, keep_secret(keep_secret(found[1], inputs), olds)
 
 
 def take_over(run: Deployment, resource: Resource, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:

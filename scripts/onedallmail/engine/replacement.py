@@ -5,16 +5,12 @@ were to change. All of them are marked as pending their replacement, and the pro
 them; so does the next run, if this one fails in between.
 """
 
-from typing import Any
-
-from pulumi.runtime.proto import provider_pb2 as proto
-
 from .deletes import delete_resource
 from .deployment import Deployment, needs
 from .errors import ResourceError
 from .events import name_of
 from .state import Resource, key_of
-from .values import UNKNOWN, reveal, to_struct
+from .values import UNKNOWN
 
 
 def is_gone(run: Deployment, old: Resource) -> bool:
@@ -67,17 +63,6 @@ def must_follow(run: Deployment, resource: Resource, going: set[str]) -> bool:
     unsure = {name for name, urns in by_property.items() if going & set(urns)}
     if not unsure or resource.get("pendingReplacement"):
         return False
-    olds: dict[str, Any] = reveal(resource.get("inputs", {}))
     provider, _ = run.provider(resource["provider"], resource["type"], "")
-    answer = provider.Diff(
-        proto.DiffRequest(
-            urn=resource["urn"],
-            name=name_of(resource["urn"]),
-            type=resource["type"],
-            id=resource["id"],
-            olds=to_struct(reveal(resource.get("outputs", {}))),
-            old_inputs=to_struct(olds),
-            news=to_struct({k: UNKNOWN if k in unsure else v for k, v in olds.items()}),
-        )
-    )
-    return bool(answer.replaces)
+    news = {k: UNKNOWN if k in unsure else v for k, v in resource.get("inputs", {}).items()}
+    return bool(provider.diff(resource, resource, news).replaces)

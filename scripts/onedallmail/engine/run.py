@@ -17,7 +17,7 @@ from typing import Any, TypedDict, Unpack
 
 from . import command, embedded
 from .events import Progress, UpResult
-from .options import Options
+from .options import Operation, Options
 from .workspace import Workspace
 
 Values = Mapping[str, str] | None
@@ -45,11 +45,10 @@ def _work(stack: str, workspace: Workspace | None, *, offline: bool) -> Workspac
     return replace(workspace, offline=offline) if workspace else Workspace(stack=stack, offline=offline)
 
 
-def _operate(operation: str, stack: str, workspace: Workspace | None, asked: Asked, *, offline: bool) -> UpResult:
+def _operate(operation: Operation, stack: str, workspace: Workspace | None, asked: Asked, *, offline: bool) -> UpResult:
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    result: UpResult = getattr(_backend(offline=offline), operation)(
-        _work(stack, workspace, offline=offline), Options(**given)
-    )
+    work = _work(stack, workspace, offline=offline)
+    result: UpResult = _backend(offline=offline).operate(work, operation, Options(**given))
     return result
 
 
@@ -57,7 +56,7 @@ def preview(
     stack: str, *, workspace: Workspace | None = None, offline: bool = False, **asked: Unpack[Asked]
 ) -> UpResult:
     """Return what `up` would do; resources that would change are reported to `progress`."""
-    return _operate("preview", stack, workspace, asked, offline=offline)
+    return _operate(Operation.PREVIEW, stack, workspace, asked, offline=offline)
 
 
 def up(stack: str, *, workspace: Workspace | None = None, offline: bool = False, **asked: Unpack[Asked]) -> UpResult:
@@ -66,21 +65,21 @@ def up(stack: str, *, workspace: Workspace | None = None, offline: bool = False,
     Raises:
         EngineError: the run could not begin (lock, passphrase, configuration, damaged state).
     """
-    return _operate("up", stack, workspace, asked, offline=offline)
+    return _operate(Operation.UP, stack, workspace, asked, offline=offline)
 
 
 def destroy(
     stack: str, *, workspace: Workspace | None = None, offline: bool = False, **asked: Unpack[Asked]
 ) -> UpResult:
     """Delete every resource in scope (errors as `up`); protected ones stay and are named."""
-    return _operate("destroy", stack, workspace, asked, offline=offline)
+    return _operate(Operation.DESTROY, stack, workspace, asked, offline=offline)
 
 
 def refresh(
     stack: str, *, workspace: Workspace | None = None, offline: bool = False, **asked: Unpack[Asked]
 ) -> UpResult:
     """Bring the state to what the provider finds, and settle interrupted creates (errors as `up`)."""
-    return _operate("refresh", stack, workspace, asked, offline=offline)
+    return _operate(Operation.REFRESH, stack, workspace, asked, offline=offline)
 
 
 def outputs(

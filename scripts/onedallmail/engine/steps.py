@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from pulumi.runtime.proto import provider_pb2 as proto
-
 from . import custom, references
 from .deployment import PROVIDER_PREFIX, Deployment, needs
 from .errors import ResourceError
 from .events import Op, name_of
 from .plugins import BUILTIN
 from .state import Resource, key_of, timestamp
-from .values import from_struct, reveal, to_struct
+from .values import from_struct
 
 REFUSED = {
     "remote": "remote components",
@@ -47,7 +45,7 @@ def register(run: Deployment, request: Any, urn: str) -> Resource:
     refuse_skipped(run, resource)
     provider, resource["provider"] = run.provider(request.provider, request.type, request.version)
     return custom.apply(
-        custom.Step(run=run, request=request, urn=urn, old=old, provider=provider, inputs=inputs, resource=resource)
+        custom.Step(run=run, request=request, old=old, provider=provider, inputs=inputs, resource=resource)
     )
 
 
@@ -136,7 +134,11 @@ def read(run: Deployment, request: Any, urn: str) -> Resource:
     if request.type == references.TYPE:
         resource |= {"inputs": {"name": request.id}, "outputs": refer(run, request.id)}
     else:
-        resource |= read_existing(provider, request, urn)
+        found = provider.read(resource, request.id, from_struct(request.properties), {})
+        if found is None:
+            msg = f"{request.type} '{request.id}' does not exist: nothing in this stack or the lab has that id"
+            raise ResourceError(msg)
+        resource["inputs"], resource["outputs"] = found
     resource |= {"dependencies": sorted(request.dependencies), "created": now, "modified": now}
     if request.parent:
         resource["parent"] = request.parent
@@ -144,18 +146,6 @@ def read(run: Deployment, request: Any, urn: str) -> Resource:
     run.commit(resource, old, doom=owned_before)
     run.done(Op.READ, urn)
     return resource
-
-
-def read_existing(provider: Any, request: Any, urn: str) -> dict[str, Any]:
-    """Return inputs and outputs of an existing resource from its provider."""
-    properties = to_struct(reveal(from_struct(request.properties)))
-    answer = provider.Read(
-        proto.ReadRequest(id=request.id, urn=urn, name=request.name, type=request.type, properties=properties)
-    )
-    if not answer.id:
-        msg = f"{request.type} '{request.id}' does not exist: nothing in this stack or the lab has that id"
-        raise ResourceError(msg)
-    return {"inputs": from_struct(answer.inputs), "outputs": from_struct(answer.properties)}
 
 
 def refer(run: Deployment, name: str) -> dict[str, Any]:

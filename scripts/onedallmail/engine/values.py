@@ -69,41 +69,28 @@ def masked(value: Any) -> Any:
     return walk(value, lambda v: MASK if is_secret(v) else "[unknown]" if v == UNKNOWN else v)
 
 
+def nodes(value: Any) -> Iterator[Any]:
+    """Yield `value` and everything inside it."""
+    yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from nodes(item)
+
+
 def has_secret(value: Any) -> bool:
     """Tell whether a secret is anywhere in `value`."""
-    found: list[bool] = []
-    walk(value, lambda v: found.append(True) if is_secret(v) else v)
-    return bool(found)
+    return any(is_secret(node) for node in nodes(value))
 
 
 def has_unknown(value: Any) -> bool:
     """Tell whether an unknown is anywhere in `value`."""
-    found: list[bool] = []
-    walk(value, lambda v: found.append(True) if v == UNKNOWN else v)
-    return bool(found)
+    return any(node == UNKNOWN for node in nodes(value))
 
 
-def secret_texts(value: Any) -> Iterator[str]:
-    """Yield each text that stands inside a secret of `value`."""
-    if is_secret(value):
-        yield from _texts(value.get("value"))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from secret_texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from secret_texts(item)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value and value != UNKNOWN:
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+def secret_texts(value: Any) -> set[str]:
+    """Return the texts that stand inside the secrets of `value`."""
+    inside = (text for node in nodes(value) if is_secret(node) for text in nodes(node.get("value")))
+    return {text for text in inside if isinstance(text, str) and text not in ("", UNKNOWN, SECRET)}
 
 
 def redact(text: str, values: Any) -> str:
@@ -117,7 +104,7 @@ def redact(text: str, values: Any) -> str:
 def keep_secret(outputs: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return `outputs` with everything secret that `inputs` had as a secret, echoes under other names included."""
     marked = {k: _like_input(v, inputs[k]) if k in inputs else v for k, v in outputs.items()}
-    hidden = set(secret_texts(dict(inputs)))
+    hidden = secret_texts(dict(inputs))
     if not hidden:
         return marked
     result: dict[str, Any] = {k: _mark_echoes(v, hidden) for k, v in marked.items()}

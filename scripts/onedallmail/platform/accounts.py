@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from .options import AccountId, Email, LogRetention, RoleArn, Strict
 from .regions import AWS_REGIONS
@@ -33,6 +33,11 @@ class _Account(Strict):
     regions: tuple[str, ...] = Field(min_length=1)
     account_id: AccountId | None = None
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Mail domains: none, only platforms have them."""
+        return ()
+
     @field_validator("regions")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,6 +48,27 @@ class _Account(Strict):
             msg = "a region is listed twice"
             raise ValueError(msg)
         return value
+
+
+class Contact(Strict):
+    """Whom AWS reaches about an account besides its owner (CIS AWS Foundations 1.2)."""
+
+    kind: Literal["BILLING", "OPERATIONS", "SECURITY"]
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    title: Annotated[str, Field(min_length=1, max_length=50)]
+    email: Email
+    phone: Annotated[str, Field(pattern=r"^\+[0-9][0-9 ()-]{5,19}$")]
+
+
+def _one_of_a_kind(value: tuple[Contact, ...]) -> tuple[Contact, ...]:
+    kinds = [contact.kind for contact in value]
+    if len(set(kinds)) != len(kinds):
+        msg = "two contacts are of one kind: AWS keeps one each of BILLING, OPERATIONS, SECURITY"
+        raise ValueError(msg)
+    return value
+
+
+Contacts = Annotated[tuple[Contact, ...], AfterValidator(_one_of_a_kind)]
 
 
 class KeysConfig(_Account):
@@ -61,6 +87,11 @@ class AuditConfig(_Account):
     kind: Literal[StackKind.AUDIT]
     archive_region: str
     organization_id: Annotated[str, Field(pattern=r"^o-[a-z0-9]{10,32}$")] | None = None
+    management_account_id: AccountId | None = None
+    """Owns the organisation's trail, whoever makes it (CloudTrail: organization trails)."""
+    source_accounts: tuple[AccountId, ...] = ()
+    """Accounts whose services deliver logs to the archive."""
+    contacts: Contacts = ()
     log_retention_days: LogRetention = 400
     archive_years: Annotated[int, Field(ge=1, le=10)] = 7
     alert_emails: tuple[Email, ...] = ()
@@ -71,6 +102,9 @@ class AuditConfig(_Account):
     def _apart(self) -> Self:
         if self.archive_region not in AWS_REGIONS or self.archive_region == self.regions[0]:
             msg = f"archiveRegion '{self.archive_region}' must be an AWS region other than the first of regions"
+            raise ValueError(msg)
+        if (self.organization_id is None) != (self.management_account_id is None):
+            msg = "organizationId and managementAccountId belong together: the organisation's trail is that account's"
             raise ValueError(msg)
         return self
 
@@ -93,6 +127,8 @@ class ManagementConfig(_Account):
     alert_emails: tuple[Email, ...] = Field(min_length=1)
     monthly_budget_usd: Annotated[int, Field(ge=1)]
     anomaly_threshold_usd: Annotated[int, Field(ge=1)] = 50
+    contacts: Contacts = ()
+    """Of this account and of every account of the organisation."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

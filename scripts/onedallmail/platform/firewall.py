@@ -6,6 +6,7 @@ All views come from the same pairs (flow, direction), so that no port is written
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from .flows import Flow, Party
@@ -84,5 +85,15 @@ def _networks(
         return (ANYWHERE, ANYWHERE_V6) if dual else (ANYWHERE,)
     if far in SERVED_BY_AWS:
         return platform.networks(far, region)
-    servers = (s for s in platform.members(far) if s is not exclude and (s.region == region or not flow.regional))
-    return tuple(IPv4Network(address) for address in sorted(s.private_ip for s in servers))
+    return tuple(
+        network
+        for network, server in addresses_of(platform, far)
+        if server is not exclude and (server.region == region or not flow.regional)
+    )
+
+
+@lru_cache(maxsize=64)
+def addresses_of(platform: Platform, party: Party) -> tuple[tuple[IPv4Network, Server], ...]:
+    """Return a party's servers, each after its address as a network, in the order of addresses."""
+    members = sorted(platform.members(party), key=lambda s: s.private_ip)
+    return tuple((IPv4Network(server.private_ip), server) for server in members)

@@ -1,6 +1,7 @@
 """The whole platform built from a stack file: servers with addresses, flows, names, TLS profile."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network
 
 from .addresses import ZONES, Tier, region_subnets, server_addresses
@@ -23,6 +24,14 @@ class Platform:
     servers: tuple[Server, ...]
     flows: tuple[Flow, ...]
     tls: TlsProfile = TLS_PROFILE
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.config, self.servers, self.flows))
+
+    def __hash__(self) -> int:
+        """Hash once: plans derived from a platform are kept by it."""
+        return self._hash
 
     @property
     def stack(self) -> str:

@@ -11,10 +11,15 @@ class DataClass(StrEnum):
     MAIL = "mail"
     DIRECTORY = "directory"
     LOGS = "logs"
+    BACKUP = "backup"
     EVIDENCE = "evidence"
     KEYS = "keys"
     NONE = "none"
     """Carries no customer data itself: networks, rules, roles."""
+
+
+KEY_CLASSES = (DataClass.MAIL, DataClass.DIRECTORY, DataClass.LOGS, DataClass.BACKUP, DataClass.EVIDENCE)
+"""Data classes with a KMS key of their own; secrets of a server are under the key of the data that they open."""
 
 
 class ControlScope(StrEnum):

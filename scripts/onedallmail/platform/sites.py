@@ -47,14 +47,10 @@ def region_named(platform: Platform, region: str) -> RegionConfig:
 
 
 @lru_cache(maxsize=4096)
-def _tier_network(region: RegionConfig, tier: Tier) -> IPv4Network:
-    plan = region_subnets(region)
-    return cover([plan[tier, zone].cidr for zone in ZONES], parts=1)[0]
-
-
 def tier_network(platform: Platform, region: str, tier: Tier) -> IPv4Network:
     """Return the smallest network that holds a tier's subnets in all zones."""
-    return _tier_network(region_named(platform, region), tier)
+    plan = region_subnets(region_named(platform, region))
+    return cover([plan[tier, zone].cidr for zone in ZONES], parts=1)[0]
 
 
 def server_tier(platform: Platform, server: Server) -> Tier:
@@ -112,8 +108,10 @@ def cover(networks: Iterable[IPv4Network], parts: int) -> tuple[IPv4Network, ...
     Networks of different private blocks (RFC 1918) are never joined, so there may be one a block even so.
     """
     found = _without_parts(networks)
+    if parts == 1 and found and (all_in_one := _join(found[0], found[-1])).is_private:
+        return (all_in_one,)
     while len(found) > parts:
-        joined = [(_join(one, two), one, two) for one, two in pairwise(found) if _join(one, two).is_private]
+        joined = [(wider, one, two) for one, two in pairwise(found) if (wider := _join(one, two)).is_private]
         if not joined:
             break
         wider, one, two = max(joined, key=lambda j: j[0].prefixlen)
@@ -130,6 +128,9 @@ def _without_parts(networks: Iterable[IPv4Network]) -> list[IPv4Network]:
 
 
 def _join(one: IPv4Network, two: IPv4Network) -> IPv4Network:
-    while not two.subnet_of(one):
-        one = one.supernet()
-    return one
+    """Return the smallest network that holds both."""
+    first, second = int(one.network_address), int(two.network_address)
+    alike = one.max_prefixlen - (first ^ second).bit_length()
+    prefix = min(one.prefixlen, two.prefixlen, alike)
+    spare = one.max_prefixlen - prefix
+    return IPv4Network((first >> spare << spare, prefix))

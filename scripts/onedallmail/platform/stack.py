@@ -23,7 +23,13 @@ PROJECT = "onedallmail"
 MIN_PREFIX, MAX_PREFIX = 16, 21
 """VPC sizes in bits: AWS allows no VPC above /16; below /21 the sixteen subnets have no room to grow."""
 
-NOT_MODELLED = ("dkimPublicKeys", "dkimPrivateKeys")
+NOT_MODELLED = (
+    "dkimPublicKeys",
+    "dkimPrivateKeys",
+    "hsmTrustAnchor",
+    "hsmKeyStorePassword",
+    "hsmKeyStoreConnected",
+)
 """Configuration of the program that is no decision of the operator's."""
 
 ACCOUNT_DIGITS = 12

@@ -14,6 +14,20 @@ SERVERS = {"Principal": {"AWS": "arn:aws:iam::123456789012:role/mail"}}
 USE = allow(["kms:Decrypt", "kms:GenerateDataKey*"], "*", **SERVERS)
 THROUGH_S3 = {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
 VIA = allow("kms:Decrypt", "*", **ROOT, Condition=THROUGH_S3)
+OURS = "arn:aws:iam::123456789012:role/onedallmail-*"
+THEIRS = "arn:aws:iam::123456789012:role/administrator"
+ONE_OF_OURS = "arn:aws:iam::123456789012:role/onedallmail-administrator"
+
+
+def named(operator: str, *arns: str) -> dict[str, Any]:
+    """Return a condition on the caller's ARN."""
+    return {operator: {"aws:PrincipalArn": list(arns)}}
+
+
+GUARD = allow("kms:ScheduleKeyDeletion", "*", **ROOT, Condition=named("ArnLike", THEIRS))
+OWN_GUARD = allow("kms:ScheduleKeyDeletion", "*", **ROOT, Condition=named("ArnEquals", ONE_OF_OURS))
+BY_ROLES = allow("kms:Decrypt", "*", **ROOT, Condition=named("ArnLike", OURS))
+NO_USE = {"Effect": "Deny", "Action": "kms:*crypt", "Resource": "*", **ROOT, "Condition": named("ArnLike", ONE_OF_OURS)}
 EVERYBODY = allow("kms:Decrypt", "*", Principal="*")
 ROTATING = {"enableKeyRotation": True, "deletionWindowInDays": 30}
 
@@ -68,10 +82,12 @@ EXAMPLES = (
     ),
     example(
         "key-duties-separated",
-        good=[key(ADMINISTER, USE), key(ADMINISTER, VIA)],
+        good=[key(ADMINISTER, USE), key(ADMINISTER, VIA), key(GUARD, BY_ROLES), key(OWN_GUARD, BY_ROLES, NO_USE)],
         bad=[
             key(allow("kms:*", "*", **ROOT)),
             key(ADMINISTER, {**USE, **ROOT}),
+            key(OWN_GUARD, BY_ROLES),
+            key(OWN_GUARD, BY_ROLES, {**NO_USE, "Condition": named("StringNotLike", OURS)}),
             make(rules.KEY_POLICY, {"keyId": "k", "policy": policy({**ADMINISTER, **SERVERS}, USE)}),
         ],
     ),

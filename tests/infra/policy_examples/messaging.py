@@ -7,6 +7,7 @@ from .example import KEY, PLAIN_HTTP, allow, deny, example, make, policy
 OURS = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 BY_EVENTS = {"Principal": {"Service": "events.amazonaws.com"}}
 OPEN = policy(allow("sqs:SendMessage", "*", Principal="*"))
+MESSAGES = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"]
 PUBLISHING = ["sns:Publish", "sns:Subscribe"]
 
 EXAMPLES = (
@@ -24,6 +25,7 @@ EXAMPLES = (
         good=[
             make(rules.TOPIC_POLICY, {"arn": "t", "policy": policy(deny(PUBLISHING, PLAIN_HTTP))}),
             make(rules.QUEUE_POLICY, {"queueUrl": "q", "policy": policy(deny("sqs:*", PLAIN_HTTP))}),
+            make(rules.QUEUE_POLICY, {"queueUrl": "q", "policy": policy(deny(MESSAGES, PLAIN_HTTP))}),
         ],
         bad=[
             make(rules.TOPIC_POLICY, {"arn": "t", "policy": policy(allow("sns:Publish", "*", **BY_EVENTS))}),

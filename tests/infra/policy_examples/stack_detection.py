@@ -7,7 +7,7 @@ from infra.policy.rules import detection, logging, messaging, storage
 from infra.policy.rules import stack_detection as rules
 from infra.policy.rules import stack_logging as logs
 from infra.policy.rules.stack_network import VPC
-from infra.policy.rules.stack_storage import BUCKET_LOGGING
+from infra.policy.rules.stack_storage import BUCKET_LOGGING, CONFIG_DELIVERY
 
 from .example import Example, example, make, policy
 
@@ -18,7 +18,7 @@ LOCK = make(storage.OBJECT_LOCK, {"bucket": "trail"})
 LOGGED = make(BUCKET_LOGGING, {"bucket": "trail", "targetBucket": "logs", "targetPrefix": "t/"})
 RECORDER = make(logging.RECORDER, {"roleArn": "r"})
 STARTED = make(logging.RECORDER_STATUS, {"isEnabled": True})
-DELIVERS = make(logs.DELIVERY, {"s3BucketName": "config"})
+DELIVERS = make(CONFIG_DELIVERY, {"s3BucketName": "config"})
 DETECTOR = make(detection.DETECTOR, {"id": "d-1"})
 HUB = make(detection.SECURITY_HUB)
 TOPIC = make(messaging.TOPIC, {"arn": "arn:topic"})

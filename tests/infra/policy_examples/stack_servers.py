@@ -68,7 +68,11 @@ EXAMPLES = (
             make(keys.KEY, {"policy": policy(allow("kms:Decrypt", "*"))}),
             [KEY, make(keys.KEY_POLICY, {"keyId": "k-1", "policy": policy()})],
         ],
-        bad=[KEY, make(keys.KEY, {"policy": policy(allow("kms:*", "*"))}), [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})]],
+        bad=[
+            KEY,
+            make(keys.KEY, {"policy": policy(allow("kms:*", "*"))}),
+            [KEY, make(keys.KEY_POLICY, {"keyId": "k-2", "policy": policy()})],
+        ],
     ),
     example("key-has-alias", good=[[KEY, make(rules.ALIAS, {"targetKeyId": "k-1"})]], bad=[KEY]),
     example(

@@ -32,6 +32,7 @@ def part(token: str, bucket: str = "data", **more: object) -> Resource:
 
 
 BALANCER_LOGS = make(edge.BALANCER[0], {"accessLogs": {"enabled": True, "bucket": "data"}})
+CONFIG = make(rules.CONFIG_DELIVERY, {"s3BucketName": "data"})
 LOGGED = part(rules.BUCKET_LOGGING, targetBucket="logs", targetPrefix="data/")
 
 EXAMPLES = (
@@ -64,7 +65,7 @@ EXAMPLES = (
     example("bucket-has-lifecycle", good=[[BUCKET, part(rules.LIFECYCLE, rules=[])]], bad=[BUCKET]),
     example(
         "evidence-locked",
-        good=[[EVIDENCE, LOCK], [LOGS, LOCK], [LOGS, DELIVERED], BUCKET],
+        good=[[EVIDENCE, LOCK], [LOGS, LOCK], [LOGS, DELIVERED], [LOGS, CONFIG], BUCKET],
         bad=[EVIDENCE, LOGS],
     ),
     example(
