@@ -148,7 +148,6 @@ class RegionDetection(pulumi.ComponentResource):
             region=self._region,
             detector_id=detector.id,
             destination_arn=self._logs.bucket_arn,
-            tags=self._tags(self._scope.name("guardduty-findings")),
             kms_key_arn=self._key_arn,
             tags=self._tags(self._scope.name("findings")),
             # GuardDuty tries the destination at once; no argument refers to the policies that allow it.

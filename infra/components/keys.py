@@ -218,7 +218,6 @@ class ReferencedKeys:
 
     def __init__(self, reference: pulumi.StackReference) -> None:
         self._arns = reference.require_output("keyArns")
-        self.dnssec_arn: pulumi.Output[str] = reference.get_output("dnssecKeyArn")
 
     def arn(self, data_class: DataClass, region: str) -> pulumi.Output[str]:
         """Return the ARN of a class's key in a region; the output fails when the other stack has none there."""

@@ -19,7 +19,7 @@ DEBIAN_ACCOUNT = "136693071363"
 DEBIAN_IMAGE = "debian-13-amd64-*"
 ROOT_DEVICE = "/dev/xvda"
 
-METADATA = {
+METADATA: dict[str, Any] = {
     "http_tokens": "required",
     "http_endpoint": "enabled",
     "http_put_response_hop_limit": 1,
@@ -75,7 +75,7 @@ class LaunchTemplates(pulumi.ComponentResource):
     def _template(self, name: str, role: ServerRole, key_arn: pulumi.Output[str]) -> aws.ec2.LaunchTemplate:
         config = self._context.platform.config
         title = self._context.name(self._region, role)
-        volume = {k: str(v).lower() if isinstance(v, bool) else v for k, v in root_volume(config, key_arn).items()}
+        volume: dict[str, Any] = {k: str(v).lower() if isinstance(v, bool) else v for k, v in root_volume(config, key_arn).items()}
         tags = self._context.tags(title, DataClass.MAIL if role is ServerRole.MAIL else DataClass.LOGS)
         return aws.ec2.LaunchTemplate(
             f"{name}-{role}",

@@ -1,4 +1,4 @@
-"""The keys account: the keys of all data classes for the platforms of other accounts, and the key of their zones."""
+"""The keys account: the keys of all data classes for the platforms of other accounts."""
 
 import pulumi
 
@@ -6,7 +6,7 @@ from onedallmail.platform.accounts import KeysConfig
 from onedallmail.platform.regions import GLOBAL_REGION
 
 from components.context import Scope
-from components.keys import DnssecKey, KeySet
+from components.keys import KeySet
 
 
 def deploy(config: KeysConfig) -> None:
@@ -23,11 +23,3 @@ def deploy(config: KeysConfig) -> None:
     pulumi.export("stack", config.stack)
     pulumi.export("target", config.target)
     pulumi.export("keyArns", keys.key_arns)
-    if config.dnssec:
-        dnssec = DnssecKey(
-            "dnssec",
-            scope=scope,
-            administrators=config.key_administrators,
-            user_accounts=config.user_accounts,
-        )
-        pulumi.export("dnssecKeyArn", dnssec.arn)

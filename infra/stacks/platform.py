@@ -28,7 +28,7 @@ def deploy(config: StackConfig) -> None:
     context = Context.from_config(config, pulumi.Config())
     regions = [r.name for r in config.regions]
     home, archive = context.platform.home, context.platform.archive
-    keys, dnssec_key_arn = _keys(context, regions)
+    keys = _keys(context, regions)
     logs = {
         name: LogStore(
             f"logs-{name}", scope=context, region=name, keys=keys, retention_days=config.evidence_retention_days
@@ -65,7 +65,7 @@ def deploy(config: StackConfig) -> None:
         SessionManager(f"sessions-{name}", context=context, region=name, keys=keys)
         if config.options.patching:
             Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
-    zones = make_edge(Foundations(context, keys, dnssec_key_arn, logs, networks, servers))
+    zones = make_edge(Foundations(context, keys, _dnssec_key(context), logs, networks, servers))
     if config.options.backup:
         make_backup(context, keys, alerts)
     hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
@@ -91,18 +91,27 @@ def deploy(config: StackConfig) -> None:
     pulumi.export("hsmKeyStoreId", hsm.get("keyStoreId"))
 
 
-def _keys(context: Context, regions: list[str]) -> tuple[Keys, pulumi.Output[str] | None]:
-    """Return the stack's keys and that of its zones: its own ones, or those of the stack that it refers to."""
+def _keys(context: Context, regions: list[str]) -> Keys:
+    """Return the stack's keys: its own ones, or those of the stack that it refers to."""
     config = context.platform.config
     if config.references.keys:
         name = f"organization/{pulumi.get_project()}/{config.references.keys}"
-        referenced = ReferencedKeys(pulumi.StackReference(name))
-        return referenced, referenced.dnssec_arn if config.options.dnssec else None
-    administrators = config.key_administrators
-    keys = KeySet("keys", scope=context, regions=regions, administrators=administrators, log_regions=[GLOBAL_REGION])
+        return ReferencedKeys(pulumi.StackReference(name))
+    return KeySet(
+        "keys",
+        scope=context,
+        regions=regions,
+        administrators=config.key_administrators,
+        log_regions=[GLOBAL_REGION],
+    )
+
+
+def _dnssec_key(context: Context) -> pulumi.Output[str] | None:
+    """Return the key of the zones' signatures, in the account of the zones, where Route 53 is sure to find it."""
+    config = context.platform.config
     if not config.options.dnssec:
-        return keys, None
-    return keys, DnssecKey("dnssec", scope=context, administrators=administrators).arn
+        return None
+    return DnssecKey("dnssec", scope=context, administrators=config.key_administrators).arn
 
 
 def _egress(

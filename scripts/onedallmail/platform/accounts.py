@@ -78,7 +78,6 @@ class KeysConfig(_Account):
     key_administrators: tuple[RoleArn, ...] = ()
     user_accounts: tuple[AccountId, ...] = ()
     """Accounts whose roles may use the keys, as their own policies grant it."""
-    dnssec: bool = True
 
 
 class AuditConfig(_Account):
