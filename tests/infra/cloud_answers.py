@@ -18,7 +18,8 @@ def _texts(token: str, name: str) -> dict[str, str]:
     """Return a text for each output that the cloud would add as one, so that resources refer to each other as there."""
     if not known(token):
         return {}
-    left_out = set(inputs_of(token)) - {rules_of(token).autoname}
+    auto = rules_of(token).autoname
+    left_out = set(inputs_of(token)) - ({auto.property} if auto else set())
     return {p: f"{name}-{p}" for p, hint in outputs_of(token).items() if plain_type(hint) is str and p not in left_out}
 
 

@@ -1,0 +1,144 @@
+"""States of the project's stacks, made without an account, and variants of a platform stack to make them of."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from onedallmail.cloud import emulator
+from onedallmail.engine import run
+from onedallmail.engine.events import UpResult
+from onedallmail.engine.workspace import Workspace
+from onedallmail.paths import ROOT
+from onedallmail.platform.options import Options
+from onedallmail.platform.regions import REGION_NUMBERS
+from onedallmail.platform.stack import PROJECT
+
+PLATFORM = "example"
+SIZES = (2, 5, 8)
+"""Regions with mail servers in variants; the witness stands in one more."""
+
+LEADING = ("eu-central-1", "eu-west-1", "eu-north-1")
+VOTERS = 2
+"""Mail servers that vote; the witness is the third voter."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A platform stack that differs from the example in regions and options."""
+
+    name: str
+    options: Mapping[str, bool] = field(default_factory=dict)
+    regions: int = SIZES[0]
+
+    def config(self) -> dict[str, str]:
+        """Return the configuration that makes the example this variant; it has keys and archive of its own."""
+        stated = {"options": self.options, "regions": _regions(self.regions), "references": {}}
+        return {f"{PROJECT}:{key}": json.dumps(value) for key, value in stated.items()}
+
+
+def _regions(count: int) -> list[dict[str, Any]]:
+    names = [*LEADING, *(r for r in sorted(REGION_NUMBERS) if r not in LEADING)][: count + 1]
+    mail = [
+        {
+            "name": name,
+            "cidr": f"10.{10 + index}.0.0/16",
+            "servers": [
+                {"name": f"m{index}a", "zone": "a", "voter": index < VOTERS},
+                {"name": f"m{index}b", "zone": "b", "voter": False},
+            ],
+        }
+        for index, name in enumerate(names[:-1])
+    ]
+    witness = {"name": f"w{count}", "zone": "a", "role": "witness"}
+    return [*mail, {"name": names[-1], "cidr": f"10.{10 + count}.0.0/16", "servers": [witness]}]
+
+
+def variants() -> Iterator[Variant]:
+    """Yield stacks of each size, with all options on and off, and with each option turned the other way."""
+    defaults = Options().model_dump(by_alias=True)
+    everything, nothing = dict.fromkeys(defaults, True), dict.fromkeys(defaults, False)
+    for size in SIZES:
+        yield Variant(f"{size}-regions", regions=size)
+    yield Variant("everything", everything)
+    yield Variant("nothing", nothing)
+    for option, value in defaults.items():
+        yield Variant(f"{option}-{'off' if value else 'on'}", turned({**defaults, option: not value}, option))
+
+
+def turned(options: dict[str, bool], fixed: str) -> dict[str, bool]:
+    """Return options that agree, by turning as many others as the first disagreement asks for."""
+    if _agrees(options):
+        return options
+    for other, value in options.items():
+        changed = {**options, other: not value}
+        if other != fixed and _agrees(changed):
+            return changed
+    msg = f"no other option makes '{fixed}' possible"
+    raise LookupError(msg)
+
+
+def _agrees(options: dict[str, bool]) -> bool:
+    try:
+        Options.model_validate(options)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _stack_file(stack: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return content
+
+
+def stacks() -> list[str]:
+    """Return the stacks of the checkout, those that others refer to first."""
+    names = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+    return sorted(names, key=lambda stack: f"{PROJECT}:references" in _stack_file(stack))
+
+
+def dkim(stack: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return public and secret configuration with DKIM keys for the stack's domains, none where it has none."""
+    domains = _stack_file(stack).get(f"{PROJECT}:domains")
+    if not domains:
+        return {}, {}
+    public, private = json.dumps(dict.fromkeys(domains, "QUJD")), json.dumps(dict.fromkeys(domains, "a-private-key"))
+    return {f"{PROJECT}:dkimPublicKeys": public}, {f"{PROJECT}:dkimPrivateKeys": private}
+
+
+@dataclass(frozen=True)
+class OfflineStates:
+    """Makes stacks below one folder, where they find each other."""
+
+    folder: Path
+
+    def make(self, stack: str, config: Mapping[str, str] | None = None) -> tuple[UpResult, Path]:
+        """Return the result of an `up` without an account, and the file with the exported state.
+
+        Stacks that it refers to are made before it, unless `config` makes it one that stands alone.
+        """
+        for other in (_stack_file(stack).get(f"{PROJECT}:references") or {}).values() if config is None else ():
+            if not self._file(other).exists():
+                self.make(other)
+        work = Workspace(stack=stack, root=ROOT, state_dir=self.folder / f"{stack}-offline")
+        public, private = dkim(stack)
+        try:
+            result = run.up(
+                stack, config={**public, **(config or {})}, secret_config=private, workspace=work, offline=True
+            )
+            exported = run.export(stack, show_secrets=True, workspace=work, offline=True)
+        finally:
+            emulator.stop(stack, state_dir=work.home)
+        file = self._file(stack)
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(exported))
+        return result, file
+
+    def _file(self, stack: str) -> Path:
+        return self.folder / f"{stack}.json"

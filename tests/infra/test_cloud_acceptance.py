@@ -1,0 +1,90 @@
+"""What a validator's report becomes: verdicts, the emulator's limits apart from faults, the state it speaks of."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onedallmail.cloud import acceptance
+from onedallmail.platform.options import Options
+
+from .offline_states import SIZES, stacks, variants
+
+URN = "urn:pulumi:test::sample::aws:ssm/patchBaseline:PatchBaseline::debian"
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    result = {
+        "urn": URN,
+        "name": "debian",
+        "type": "aws:ssm/patchBaseline:PatchBaseline",
+        "region": "eu-west-1",
+        "verdict": "rejected",
+        "stage": "apply",
+        "errors": ["creating: api error InvalidResourceId: Invalid Resource Id"],
+        "notes": [],
+        "not_in_provider": ["newer"],
+    }
+    results = [{**result, **changes}]
+    return {"provider": "hashicorp/aws 5", "applied": True, "seconds": 1.5, "results": results}
+
+
+def test_an_error_of_the_emulator_is_no_rejection_and_is_said() -> None:
+    result = acceptance.acceptance(report(), "test", "digest")
+    assert (result.rejected, result.counts) == ((), {"planned only": 1})
+    assert result.not_held == {"the emulator takes no tags on patch baselines": 1}
+    assert result.not_checked == ("aws:ssm/patchBaseline:PatchBaseline: newer",)
+
+
+@pytest.mark.parametrize("changes", [{"stage": "plan"}, {"stage": "validate"}, {"errors": ["another error"]}])
+def test_what_the_provider_itself_refuses_stays_a_rejection(changes: dict[str, Any]) -> None:
+    result = acceptance.acceptance(report(**changes), "test", "digest")
+    assert [finding.name for finding in result.rejected] == ["debian"]
+    assert not result.holds
+
+
+def test_a_type_that_the_provider_does_not_have_and_an_empty_state_do_not_hold() -> None:
+    unknown = acceptance.acceptance(report(verdict="not mapped", stage=None), "test", "digest")
+    assert unknown.unmapped == ("aws:ssm/patchBaseline:PatchBaseline",)
+    assert not unknown.holds
+    assert not acceptance.acceptance({**report(), "results": []}, "test", "digest").holds
+
+
+def test_it_speaks_of_one_state_and_a_changed_one_needs_another(tmp_path: Path) -> None:
+    inputs = {"name": "debian", "password": {**SECRET, "ciphertext": "v1:a:b"}}
+    resource = {"urn": URN, "type": "aws:ssm/patchBaseline:PatchBaseline", "custom": True, "inputs": inputs}
+    state: dict[str, Any] = {"version": 3, "deployment": {"manifest": {"time": "now"}, "resources": [resource]}}
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps(state))
+    result = acceptance.acceptance(report(), "test", acceptance.state_digest(state))
+    assert acceptance.read(result.write(tmp_path / "results")) == result
+    assert result.valid_for(file)
+
+    shown = copy.deepcopy(state)
+    shown["deployment"]["manifest"]["time"] = "later"
+    shown["deployment"]["resources"][0]["inputs"]["password"] = {**SECRET, "plaintext": '"word"'}
+    file.write_text(json.dumps(shown))
+    assert result.valid_for(file), "times and the way a secret is written are no changes"
+
+    shown["deployment"]["resources"][0]["inputs"]["name"] = "ubuntu"
+    file.write_text(json.dumps(shown))
+    assert not result.valid_for(file)
+
+
+def test_variants_have_each_size_and_turn_each_option_once() -> None:
+    made = {variant.name: variant for variant in variants()}
+    defaults = Options().model_dump(by_alias=True)
+    assert {v.regions for v in made.values()} == set(SIZES)
+    for option, value in defaults.items():
+        variant = made[f"{option}-{'off' if value else 'on'}"]
+        assert variant.options[option] is not value
+        Options.model_validate(variant.options)
+
+
+def test_stacks_that_others_refer_to_come_first() -> None:
+    order = stacks()
+    assert "lab" in order
+    assert order.index("example-keys") < order.index("example")

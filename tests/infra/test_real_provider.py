@@ -1,0 +1,76 @@
+"""What the real Terraform AWS provider says to the states of the stacks: none is rejected, none goes unjudged.
+
+Needs the validator (cloud/acceptance.py says where it is looked for); without it the tests skip, and the evidence is
+not established. With ONEDALLMAIL_FULL=1 every variant is made and every stack applied, which takes
+half an hour; otherwise one variant, and the apply of the lab and of the smaller stacks.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from onedallmail.cloud import acceptance
+from onedallmail.cloud.acceptance import Acceptance
+from onedallmail.paths import ROOT
+
+from .offline_states import PLATFORM, OfflineStates, Variant, stacks, variants
+
+FULL = os.environ.get("ONEDALLMAIL_FULL") == "1"
+RESULTS = ROOT / ".onedallmail" / "acceptance"
+"""Where the results lie that evidence is made of."""
+
+APPLIED = ("lab", "example-keys", "example-management")
+"""Stacks that are applied in every run; the larger ones are planned, and applied in a full one."""
+
+ALWAYS = ("nothing",)
+"""Variants of every run."""
+
+pytestmark = [
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(
+        acceptance.validator() is None,
+        reason=f"no validator of the real AWS provider (name its program in {acceptance.VALIDATOR_VARIABLE})",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> OfflineStates:
+    """Return a place for states that lasts as long as the module, so that stacks find those they refer to."""
+    return OfflineStates(tmp_path_factory.mktemp("states"))
+
+
+def assert_accepted(result: Acceptance) -> None:
+    lines = [f"{f.type} {f.name} ({f.region}, {f.stage}): {'; '.join(f.errors)}" for f in result.rejected]
+    assert not lines, "\n".join(lines)
+    assert result.unmapped == ()
+    assert result.holds
+
+
+@pytest.mark.parametrize("stack", stacks())
+def test_the_real_provider_takes_every_resource_of_each_stack(states: OfflineStates, stack: str) -> None:
+    made, file = states.make(stack)
+    assert made.errors == ()
+    result = acceptance.check_state(file, stack, apply=FULL or stack in APPLIED, folder=RESULTS)
+    assert_accepted(result)
+    assert result.valid_for(file)
+
+
+@pytest.mark.parametrize("variant", [v for v in variants() if FULL or v.name in ALWAYS], ids=lambda v: v.name)
+def test_the_real_provider_takes_every_variant_of_a_platform(tmp_path: Path, variant: Variant) -> None:
+    made, file = OfflineStates(tmp_path).make(PLATFORM, variant.config())
+    assert made.errors == ()
+    assert_accepted(acceptance.check_state(file, f"{PLATFORM}-{variant.name}", folder=RESULTS))
+
+
+def test_what_the_real_provider_would_refuse_is_found(tmp_path: Path) -> None:
+    urn = "urn:pulumi:wrong::sample::aws:ec2/vpc:Vpc::wrong"
+    wrong = {"urn": urn, "type": "aws:ec2/vpc:Vpc", "custom": True, "id": "vpc-1"}
+    file = tmp_path / "wrong.json"
+    for inputs in ({"cidrBlock": "10.0.0.0/8"}, {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "shared"}):
+        file.write_text(json.dumps({"version": 3, "deployment": {"resources": [{**wrong, "inputs": inputs}]}}))
+        result = acceptance.check_state(file, "wrong")
+        assert [f.name for f in result.rejected] == ["wrong"]
+        assert not result.holds
