@@ -2,7 +2,6 @@
 
 from collections import Counter
 from functools import lru_cache
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def allowed(platform: Platform, source: Server, target: Server, port: Port) -> b
 
     def has(server: Server, direction: Direction, other: Server) -> bool:
         return any(
-            r.direction is direction and r.flow.port is port and IPv4Network(other.private_ip).subnet_of(peer)
+            r.direction is direction and r.flow.port is port and other.private_ip in peer
             for r in cached_rules(platform, server)
             if r.flow.protocol is Protocol.TCP
             for peer in r.peers
