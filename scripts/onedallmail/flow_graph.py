@@ -3,7 +3,7 @@
 import jinja2
 
 from onedallmail.paths import ROOT
-from onedallmail.platform.flow_drawing import LOOP, drawing
+from onedallmail.platform.flow_drawing import LOOP, NODE_WIDTH, drawing
 from onedallmail.platform.model import Platform
 
 TEMPLATES = ROOT / "templates" / "flows"
@@ -19,5 +19,5 @@ def flow_graph(platform: Platform) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("graph.svg.j2").render(
-        d=drawing(platform), stack=platform.stack, flows=len(platform.flows), bend=LOOP
+        d=drawing(platform), stack=platform.stack, flows=len(platform.flows), bend=LOOP, node_width=NODE_WIDTH
     )

@@ -32,6 +32,10 @@ ANY_CLIENT = (1024, 65535)
 """Ports from which load balancers, NAT gateways and the internet call (VPC User Guide, "Ephemeral ports"), and from
 which a resolver on a server does over UDP."""
 
+REMOTE_DESKTOP = 3389
+"""Left out of what the internet may answer to (CIS AWS 5.1): a call of a NAT gateway from this port, one in 64 000,
+gets no answer and is made again."""
+
 FIRST_NUMBER, NUMBERS = 100, 32000
 
 Ports = tuple[int, int]
@@ -101,11 +105,23 @@ def _both_ways(platform: Platform, flow: Flow, source: Site, target: Site, hop: 
     if tier is None:
         return
     egress = hop.step is Step.LEAVE
-    through_nat = egress and tier is Tier.EDGE and source.tier is not Tier.EDGE
-    client = ANY_CLIENT if through_nat else client_ports(platform, source, flow.protocol)
     for peer in peer_networks(platform, flow, target if egress else source):
         yield Crossing(hop.region, tier, egress, flow.protocol, (flow.port, flow.port), peer)
-        yield Crossing(hop.region, tier, not egress, flow.protocol, client, peer)
+        for ports in answer_ports(platform, source, hop, flow.protocol, outside=peer.prefixlen == 0):
+            yield Crossing(hop.region, tier, not egress, flow.protocol, ports, peer)
+
+
+def answer_ports(platform: Platform, source: Site, hop: Hop, protocol: Protocol, *, outside: bool) -> tuple[Ports, ...]:
+    """Return the ports to which answers come back over a border: those that the client called from.
+
+    Behind a NAT gateway that is the gateway. Answers from outside reach no port of remote administration.
+    """
+    leaving = hop.step is Step.LEAVE
+    translated = leaving and hop.tier is Tier.EDGE and source.tier is not Tier.EDGE
+    first, last = ANY_CLIENT if translated else client_ports(platform, source, protocol)
+    if outside and leaving and protocol is Protocol.TCP and first <= REMOTE_DESKTOP <= last:
+        return ((first, REMOTE_DESKTOP - 1), (REMOTE_DESKTOP + 1, last))
+    return ((first, last),)
 
 
 def client_ports(platform: Platform, source: Site, protocol: Protocol) -> Ports:

@@ -22,7 +22,10 @@ class Options(Strict):
     balancers: bool = True
     """Network load balancers in front, servers in mail subnets; off: an Elastic IP on each mail server."""
     web: bool = True
-    """Application load balancer and WAF for web mail, autoconfiguration and MTA-STS."""
+    """Application load balancer and WAF for web mail, autoconfiguration and MTA-STS.
+
+    Only with servers in subnets of their own: beside the load balancer they would reach each other past the WAF.
+    """
     accelerator: bool = True
     """Global Accelerator in front of the network load balancers."""
     shield_advanced: bool = False
@@ -54,6 +57,7 @@ class Options(Strict):
     def _agree(self) -> Self:
         for chosen, needed in (
             ("accelerator", "balancers"),
+            ("web", "balancers"),
             ("hsm_key_store", "cloud_hsm"),
             ("detective", "detection"),
         ):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .acl import ANY_CLIENT, acl_tiers, client_ports
+from .acl import acl_tiers, answer_ports
 from .actors import Actor, Address
 from .addresses import Tier
 from .firewall import Direction, Network
@@ -200,17 +200,19 @@ class Filters:
         entry = self.passing((Layer.ACL, holder, there), transport, span, peer)
         if entry is None:
             return ()
-        site = self.actors[source].site
-        translated = leaving and hop.tier is Tier.EDGE and site.tier is not Tier.EDGE
-        answer = self._answers((Layer.ACL, holder, back), transport, peer, ANY_CLIENT if translated else None, site)
-        return (entry, answer) if answer else ()
-
-    def _answers(
-        self, key: Key, transport: Transport, peer: int, ports: tuple[int, int] | None, site: Site
-    ) -> Filter | None:
         if transport not in (Transport.TCP, Transport.UDP):
-            return None
-        first, last = ports or client_ports(self.platform, site, Protocol(transport.value))
+            return ()
+        outside = not self.actors[peer].site.inside
+        site, protocol = self.actors[source].site, Protocol(transport.value)
+        answers = [
+            self._answer((Layer.ACL, holder, back), transport, peer, ports)
+            for ports in answer_ports(self.platform, site, hop, protocol, outside=outside)
+        ]
+        found = tuple(a for a in answers if a)
+        return (entry, *found) if len(found) == len(answers) else ()
+
+    def _answer(self, key: Key, transport: Transport, peer: int, ports: tuple[int, int]) -> Filter | None:
+        first, last = ports
         for held in self.held(key, transport, bisect_left(self._starts, first + 1) - 1):
             if held.rule.first_port <= first and last <= held.rule.last_port and held.peers >> peer & 1:
                 return held.rule
