@@ -117,7 +117,7 @@ class RegionServers(pulumi.ComponentResource):
             instance_type=config.instance_type,
             subnet_id=self._network.subnet_ids[tier_of(server.role, config.options), server.zone[-1]],
             private_ip=str(server.private_ip),
-            vpc_security_group_ids=[self._groups[server.role].group_id],
+            vpc_security_group_ids=list(self._groups[server.role].group_ids),
             iam_instance_profile=self._profiles[server.role].profile_name,
             associate_public_ip_address=False,
             disable_api_termination=config.target == "aws",
