@@ -145,7 +145,7 @@ class RegionServers(pulumi.ComponentResource):
             placement_group=self._spread.name,
             subnet_id=self._network.subnet_ids[tier_of(server.role, config.options), server.zone[-1]],
             private_ip=str(server.private_ip),
-            vpc_security_group_ids=[self._groups[server.role].group_id],
+            vpc_security_group_ids=list(self._groups[server.role].group_ids),
             associate_public_ip_address=False,
             disable_api_termination=context.lasting,
             monitoring=True,

@@ -35,7 +35,7 @@ ALL_OFF = {
 }
 """What the lab turns off."""
 
-COMPONENTS = ("context", "endpoints", "inspection", "network", "peering", "resolver", "transit")
+COMPONENTS = ("context", "endpoints", "inspection", "network", "peering", "resolver", "security_groups", "transit")
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1"
 
@@ -167,6 +167,10 @@ def _program(stack: Mapping[str, Any]) -> None:
     )
     mail_vpc, transit = component["network"].MailVpc, component["transit"]
     networks = {r.name: mail_vpc(f"network-{r.name}", context=context, region=r, logs=logs) for r in config.regions}
+    for region, role in {(r.name, s.role) for r in config.regions for s in r.servers}:
+        component["security_groups"].RoleSecurityGroup(
+            f"{region}-{role}", context=context, region=region, role=role, network=networks[region]
+        )
     for name, net in networks.items():
         if config.options.endpoints:
             component["endpoints"].Endpoints(f"endpoints-{name}", context=context, region=name, network=net)

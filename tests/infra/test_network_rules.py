@@ -1,6 +1,7 @@
 """ACLs, firewall rules, endpoints and resolver: what is registered is what the plan says."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from onedallmail.platform.acl import acl_rules, acl_tiers
 from onedallmail.platform.addresses import InspectionTier, Tier
 from onedallmail.platform.egress import REGIONAL_SERVICES
-from onedallmail.platform.firewall import party_rules
+from onedallmail.platform.firewall import Direction, party_rules, security_group_rules
 from onedallmail.platform.flows import Party
 from onedallmail.platform.inspection_rules import rule_groups
 from onedallmail.platform.routes import Route, Target, inspection_routes, mail_routes, transit_routes
@@ -195,6 +196,7 @@ def test_endpoints_hear_exactly_the_servers_of_the_intent_graph_and_call_nobody(
     made = {
         (groups[m.inputs["securityGroupId"]], m.inputs["fromPort"], m.inputs["cidrIpv4"])
         for m in of_type({}, "vpc/securityGroupIngressRule")
+        if m.inputs["securityGroupId"] in groups
     }
     assert made == {
         (region, rule.flow.port, str(peer))
@@ -203,7 +205,38 @@ def test_endpoints_hear_exactly_the_servers_of_the_intent_graph_and_call_nobody(
         for peer in rule.peers
     }
     assert made
-    assert not of_type({}, "vpc/securityGroupEgressRule")
+    assert not [m for m in of_type({}, "vpc/securityGroupEgressRule") if m.inputs["securityGroupId"] in groups]
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_role_groups_hold_exactly_the_intent_graph_within_awss_quotas(count: int) -> None:
+    """60 rules a group and direction, five groups an interface (Amazon VPC quotas)."""
+    platform = platform_of({}, count)
+    made: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+    per_group: Counter[tuple[str, str]] = Counter()
+    for m in network({}, count):
+        if m.type.startswith("aws:vpc/securityGroup") and not m.inputs["securityGroupId"].endswith("-endpoint"):
+            direction = "in" if "Ingress" in m.kind else "out"
+            owner = m.name[: m.name.index(f"-{direction}-{m.inputs['description']}")]
+            made.setdefault((owner, direction), []).append(
+                (m.inputs["description"], m.inputs["fromPort"], m.inputs["cidrIpv4"])
+            )
+            per_group[m.inputs["securityGroupId"], direction] += 1
+    planned = {
+        (f"{region}-{role}", direction.value): sorted(
+            (rule.flow.name, rule.flow.port.value, str(peer))
+            for rule in security_group_rules(platform, members)
+            if rule.direction is direction
+            for peer in rule.peers
+        )
+        for region in platform.regions
+        for role in {s.role for s in platform.servers if s.region == region}
+        for members in [[s for s in platform.servers if s.region == region and s.role is role]]
+        for direction in Direction
+    }
+    assert {owner: sorted(rules) for owner, rules in made.items()} == planned
+    assert max(per_group.values()) <= 60
+    assert max(len([g for g in {g for g, _ in per_group} if f"/{r}-mail" in g]) for r in platform.regions) <= 5
 
 
 def test_interface_endpoints_stand_in_each_zone_of_their_own_tier() -> None:
