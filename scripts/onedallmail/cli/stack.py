@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from onedallmail.cloud import emulator
+from onedallmail.cost.estimate import estimate
+from onedallmail.cost.prices import load_prices
+from onedallmail.cost.show import show_estimate
 from onedallmail.engine import run
 from onedallmail.engine.errors import EngineError
 from onedallmail.engine.events import Event, Op, UpResult, Violation, name_of
@@ -129,7 +133,9 @@ def _settings(
 
 def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bool) -> None:
     if as_json:
-        console.print_json(json.dumps({**dataclasses.asdict(result), "changes": result.changes}))
+        told = dataclasses.asdict(dataclasses.replace(result, registered=()))
+        del told["registered"]  # a result tells what changed; `export` shows resources
+        console.print_json(json.dumps({**told, "changes": result.changes}))
     else:
         _outputs_table(result.outputs)
         counts = ", ".join(f"{n} {op}" for op, n in sorted(result.counts.items())) or "nothing to do"
@@ -294,6 +300,20 @@ def export(
         return
     file.touch(mode=0o600)
     file.write_text(text + "\n")
+
+
+@app.command()
+def cost(stack: Stack = "example", config: Config = None, as_json: Json = False) -> None:
+    """Estimate what the stack costs a month, by list prices and stated assumptions of use."""
+    with _errors_for_people(stack, offline=True), TemporaryDirectory() as empty:
+        values, hidden = _settings(stack, config, None, offline=True)
+        # An empty state: what a rehearsal left behind is no part of the stack's price.
+        work = Workspace(stack=stack, state_dir=Path(empty) / stack)
+        result = run.preview(stack, config=values, secret_config=hidden, workspace=work, offline=True)
+        if not result.registered or result.errors:
+            msg = "the stack can't be previewed, so there is nothing to price: " + "; ".join(result.errors[:3])
+            raise EngineError(msg)
+        show_estimate(estimate(result.registered, load_prices()), console, as_json=as_json)
 
 
 @app.command("import")

@@ -114,6 +114,11 @@ def _run(work: Workspace, target: Target, state: State, options: Options, operat
         duration_s=round(time.monotonic() - started, 3),
         pending=tuple(p["resource"]["urn"] for p in state.pending),
         violations=tuple(run.violations),
+        registered=tuple(
+            {"urn": r["urn"], "type": r["type"], "inputs": masked(r["inputs"])}
+            for r in run.registered.values()
+            if "inputs" in r
+        ),
         not_asked=(*NOT_ASKED, *sorted(run.not_asked)) if work.offline else (),
     )
 

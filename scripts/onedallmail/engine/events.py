@@ -82,6 +82,8 @@ class UpResult:
     pending: tuple[str, ...] = field(default=())
     """URNs of operations that were interrupted: what they made may exist unrecorded."""
     violations: tuple[Violation, ...] = field(default=())
+    registered: tuple[Mapping[str, Any], ...] = field(default=())
+    """What the program asked for, as urn, type and inputs, secrets masked."""
     not_asked: tuple[str, ...] = field(default=())
     """What an offline run took for granted instead of asking the cloud."""
 
