@@ -4,7 +4,7 @@ from collections import Counter
 from ipaddress import IPv4Network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from onedallmail.platform.acl import MAX_QUOTA, QUOTA, SERVER_TCP, AclRule, Crossing, acl_rules, acl_tiers, crossings
 from onedallmail.platform.addresses import Tier
@@ -33,6 +33,7 @@ def open_to_all(platform: Platform, region: str, tier: Tier) -> list[AclRule]:
     return [r for r in acl_rules(platform, region, tier) if not r.egress and r.cidr.prefixlen == 0]
 
 
+@settings(max_examples=15)
 @given(platforms())
 def test_every_crossing_of_the_intent_graph_and_its_answer_is_allowed(platform: Platform) -> None:
     for crossing in crossings(platform):
@@ -41,6 +42,7 @@ def test_every_crossing_of_the_intent_graph_and_its_answer_is_allowed(platform: 
             assert any(fits(rule, crossing) for rule in rules), crossing
 
 
+@settings(max_examples=15)
 @given(platforms(servers=12))
 def test_each_direction_fits_the_default_quota_of_aws_with_up_to_twelve_mail_regions(platform: Platform) -> None:
     for region in platform.regions:
@@ -60,6 +62,7 @@ def test_networks_of_all_three_private_blocks_are_never_joined_and_fit_the_raise
             assert all(r.cidr.prefixlen == 0 or r.cidr.is_private for r in rules)
 
 
+@settings(max_examples=15)
 @given(platforms())
 def test_numbers_are_unique_in_a_direction_and_in_the_range_of_aws(platform: Platform) -> None:
     for region in platform.regions:
