@@ -4,6 +4,8 @@ from typing import Any
 
 from onedallmail.cloud.rules import rules_of
 from onedallmail.cloud.schema import inputs_of, known, outputs_of, plain_type
+from onedallmail.platform.naming import KEY_CLASSES, DataClass
+from onedallmail.platform.regions import AWS_REGIONS
 
 ACCOUNT = "123456789012"
 
@@ -25,6 +27,8 @@ def _texts(token: str, name: str) -> dict[str, str]:
 
 def _structures(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     match token:
+        case "pulumi:pulumi:StackReference":
+            return {"outputs": {"keyArns": {c.value: {r: _key(r, c) for r in AWS_REGIONS} for c in KEY_CLASSES}}}
         case "aws:organizations/organization:Organization":
             return {"roots": [{"id": "r-ab12", "arn": "", "name": "Root", "policyTypes": []}]}
         case "aws:acm/certificate:Certificate":
@@ -32,10 +36,16 @@ def _structures(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]
             return {"domainValidationOptions": [_validation(n) for n in names]}
         case "aws:ec2/vpc:Vpc" if inputs.get("assignGeneratedIpv6CidrBlock"):
             return {"ipv6CidrBlock": f"2a05:d014:{sum(name.encode()) % 0xFFFF:x}:700::/56"}
+        case "aws:cloudhsmv2/hsm:Hsm":
+            return {"availabilityZone": f"{inputs['region']}{inputs['subnetId'].removesuffix('-id')[-1]}"}
         case "aws:networkfirewall/firewall:Firewall":
             states = [_sync(inputs, mapping["subnetId"]) for mapping in inputs.get("subnetMappings", [])]
             return {"firewallStatuses": [{"syncStates": states}]}
     return {}
+
+
+def _key(region: str, data_class: DataClass) -> str:
+    return f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-{data_class}"
 
 
 def _validation(name: str) -> dict[str, str]:

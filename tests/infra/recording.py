@@ -20,11 +20,6 @@ from onedallmail.paths import ROOT
 
 from .cloud_answers import ACCOUNT, outputs
 
-DKIM = {
-    "onedallmail:dkimPublicKeys": '{"acme.example": "QUJD"}',
-    "onedallmail:dkimPrivateKeys": '{"acme.example": "the-private-key"}',
-}
-
 
 class ProgramError(Exception):
     """The program ended with an error; the message is its standard error."""
@@ -58,7 +53,12 @@ class _Recorder(Mocks):
 
 def _config(stack: str, changes: Mapping[str, Any]) -> dict[str, str]:
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in {**config, **DKIM, **changes}.items()}
+    domains = config.get("onedallmail:domains", [])
+    dkim = {
+        "onedallmail:dkimPublicKeys": json.dumps(dict.fromkeys(domains, "QUJD")),
+        "onedallmail:dkimPrivateKeys": json.dumps(dict.fromkeys(domains, "the-private-key")),
+    }
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in {**config, **dkim, **changes}.items()}
 
 
 def record_program(stack: str = "lab", changes: Mapping[str, Any] | None = None) -> list[Registered]:
