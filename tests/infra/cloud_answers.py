@@ -36,6 +36,8 @@ def _structures(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]
             return {"domainValidationOptions": [_validation(n) for n in names]}
         case "aws:ec2/vpc:Vpc" if inputs.get("assignGeneratedIpv6CidrBlock"):
             return {"ipv6CidrBlock": f"2a05:d014:{sum(name.encode()) % 0xFFFF:x}:700::/56"}
+        case "aws:cloudhsmv2/cluster:Cluster":
+            return {"clusterId": f"{name}-id"}
         case "aws:cloudhsmv2/hsm:Hsm":
             return {"availabilityZone": f"{inputs['region']}{inputs['subnetId'].removesuffix('-id')[-1]}"}
         case "aws:networkfirewall/firewall:Firewall":
