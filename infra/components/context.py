@@ -91,4 +91,13 @@ def stack_config() -> AnyConfig:
         StackError: a field is wrong; nothing has been registered yet.
     """
     flat: dict[str, Any] = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
-    return parse_any(pulumi.get_stack(), settings_from_config(flat))
+    config = parse_any(pulumi.get_stack(), settings_from_config(flat))
+    # The provider itself refuses credentials of any account that this setting does not name.
+    allowed = json.loads(flat.get("aws:allowedAccountIds") or "[]")
+    if config.account_id and allowed != [config.account_id]:
+        msg = (
+            f"Pulumi.{config.stack}.yaml: accountId is {config.account_id}, but aws:allowedAccountIds is {allowed}: "
+            f'write aws:allowedAccountIds: ["{config.account_id}"], so that no other account is touched'
+        )
+        raise StackError(msg)
+    return config

@@ -26,24 +26,25 @@ def _texts(token: str, name: str) -> dict[str, str]:
 
 
 def _structures(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     match token:
         case "pulumi:pulumi:StackReference":
-            return {"outputs": {"keyArns": {c.value: {r: _key(r, c) for r in AWS_REGIONS} for c in KEY_CLASSES}}}
+            found = {"outputs": {"keyArns": {c.value: {r: _key(r, c) for r in AWS_REGIONS} for c in KEY_CLASSES}}}
         case "aws:organizations/organization:Organization":
-            return {"roots": [{"id": "r-ab12", "arn": "", "name": "Root", "policyTypes": []}]}
+            found = {"roots": [{"id": "r-ab12", "arn": "", "name": "Root", "policyTypes": []}]}
         case "aws:acm/certificate:Certificate":
             names = [inputs["domainName"], *inputs.get("subjectAlternativeNames", [])]
-            return {"domainValidationOptions": [_validation(n) for n in names]}
+            found = {"domainValidationOptions": [_validation(n) for n in names]}
         case "aws:ec2/vpc:Vpc" if inputs.get("assignGeneratedIpv6CidrBlock"):
-            return {"ipv6CidrBlock": f"2a05:d014:{sum(name.encode()) % 0xFFFF:x}:700::/56"}
+            found = {"ipv6CidrBlock": f"2a05:d014:{sum(name.encode()) % 0xFFFF:x}:700::/56"}
         case "aws:cloudhsmv2/cluster:Cluster":
-            return {"clusterId": f"{name}-id"}
+            found = {"clusterId": f"{name}-id"}
         case "aws:cloudhsmv2/hsm:Hsm":
-            return {"availabilityZone": f"{inputs['region']}{inputs['subnetId'].removesuffix('-id')[-1]}"}
+            found = {"availabilityZone": f"{inputs['region']}{inputs['subnetId'].removesuffix('-id')[-1]}"}
         case "aws:networkfirewall/firewall:Firewall":
             states = [_sync(inputs, mapping["subnetId"]) for mapping in inputs.get("subnetMappings", [])]
-            return {"firewallStatuses": [{"syncStates": states}]}
-    return {}
+            found = {"firewallStatuses": [{"syncStates": states}]}
+    return found
 
 
 def _key(region: str, data_class: DataClass) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,13 @@ def variants() -> Iterator[Variant]:
 
 
 def turned(options: dict[str, bool], fixed: str) -> dict[str, bool]:
-    """Return options that agree, by turning as many others as the first disagreement asks for."""
-    if _agrees(options):
-        return options
-    for other, value in options.items():
-        changed = {**options, other: not value}
-        if other != fixed and _agrees(changed):
-            return changed
+    """Return options that agree, by turning as few others as it takes."""
+    others = [name for name in options if name != fixed]
+    for number in range(len(others) + 1):
+        for names in combinations(others, number):
+            changed = options | {name: not options[name] for name in names}
+            if _agrees(changed):
+                return changed
     msg = f"no other option makes '{fixed}' possible"
     raise LookupError(msg)
 

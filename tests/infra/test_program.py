@@ -139,6 +139,7 @@ def test_the_private_dkim_key_is_secret_and_only_in_secrets_manager() -> None:
     [
         ({"onedallmail:domains": ["nodomain"]}, "domains.0"),
         ({"onedallmail:dkimPublicKeys": "{}"}, "no DKIM key for acme.example"),
+        ({"onedallmail:accountId": "111122223333"}, "no other account is touched"),
     ],
 )
 def test_a_wrong_stack_registers_nothing_and_names_the_field(changes: dict[str, object], says: str) -> None:

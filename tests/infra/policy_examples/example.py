@@ -11,7 +11,7 @@ from infra.policy.sources import resource
 from onedallmail.platform.flows import flows_of
 from onedallmail.platform.options import Options
 
-AT_SERVERS = Options(balancers=False, accelerator=False)
+AT_SERVERS = Options(balancers=False, accelerator=False, web=False)
 BEHIND_BALANCERS = Options()
 REGIONS = frozenset({"eu-central-1", "eu-west-1", "eu-north-1"})
 PLAN = Plan("example", REGIONS, flows_of(AT_SERVERS), AT_SERVERS)
