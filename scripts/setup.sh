@@ -61,6 +61,10 @@ install_python() {
         "$@" venv --python /usr/bin/python3 .venv
         "$@" pip sync --require-hashes --python .venv/bin/python requirements.lock
         "$@" pip install --no-deps --no-build-isolation --python .venv/bin/python --editable .
+        # Each run of a stack starts four processes that load these; compiled once, a run takes half the time.
+        for package in pulumi pulumi_aws google grpc botocore moto pydantic; do
+            .venv/bin/python -m compileall -q -j 0 .venv/lib/python3*/site-packages/$package || true
+        done
     )
     echo "$stamp" >.venv/onedallmail-stamp
 }

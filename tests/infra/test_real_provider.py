@@ -13,6 +13,7 @@ import pytest
 
 from onedallmail.cloud import acceptance
 from onedallmail.cloud.acceptance import Acceptance
+from onedallmail.evidence.attachments import Evidence
 from onedallmail.paths import ROOT
 
 from .offline_states import PLATFORM, OfflineStates, Variant, stacks, variants
@@ -42,6 +43,18 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> OfflineStates:
     return OfflineStates(tmp_path_factory.mktemp("states"))
 
 
+def keep(evidence: Evidence, result: Acceptance) -> None:
+    """Keep what was said, with the hash of the state that it speaks of: a changed state needs a new run."""
+    how = "planned and applied on an emulator" if result.applied else "planned"
+    evidence.describe(
+        population=f"{sum(result.counts.values())} resources",
+        query=f"state {result.state_sha256}",
+        sample=f"all, {how}",
+    )
+    evidence.tool("Terraform AWS provider", result.provider.rsplit(" ", 1)[-1])
+    evidence.attach(RESULTS / f"acceptance-{result.stack}.json")
+
+
 def assert_accepted(result: Acceptance) -> None:
     lines = [f"{f.type} {f.name} ({f.region}, {f.stage}): {'; '.join(f.errors)}" for f in result.rejected]
     assert not lines, "\n".join(lines)
@@ -49,11 +62,16 @@ def assert_accepted(result: Acceptance) -> None:
     assert result.holds
 
 
+@pytest.mark.control("iso27001:A.8.9", "iso27001:A.8.32", "soc2:CC8.1", kind="scan", basis="recorded")
 @pytest.mark.parametrize("stack", stacks())
-def test_the_real_provider_takes_every_resource_of_each_stack(states: OfflineStates, stack: str) -> None:
+def test_the_real_provider_takes_every_resource_of_each_stack(
+    states: OfflineStates, stack: str, evidence: Evidence
+) -> None:
+    """A plan that AWS's own provider refuses is found before there is an account to break."""
     made, file = states.make(stack)
     assert made.errors == ()
     result = acceptance.check_state(file, stack, apply=FULL or stack in APPLIED, folder=RESULTS)
+    keep(evidence, result)
     assert_accepted(result)
     assert result.valid_for(file)
 
