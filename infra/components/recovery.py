@@ -33,6 +33,8 @@ class RecoveryAlarms(pulumi.ComponentResource):
         told = [alerts_topic] if alerts_topic is not None else []
         for kind, metric, minutes, action, meaning in ALARMS:
             actions = [f"arn:aws:automate:{server.region}:ec2:{action}"] if action else []
+            if not actions and not told:
+                continue  # an alarm that nobody hears is none
             title = context.name(server.name, kind)
             aws.cloudwatch.MetricAlarm(
                 f"{server.name}-{kind}",
