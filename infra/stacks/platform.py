@@ -77,7 +77,13 @@ def deploy(config: StackConfig) -> None:
     pulumi.export("domain", context.platform.domain)
     pulumi.export("domains", list(context.platform.domains))
     pulumi.export("servers", {name: facts for group in servers.values() for name, facts in group.facts.items()})
-    pulumi.export("regions", {name: {"vpcId": net.vpc_id, "cidr": net.cidr} for name, net in networks.mail.items()})
+    pulumi.export(
+        "regions",
+        {
+            name: {"vpcId": net.vpc_id, "cidr": net.cidr, "kmsKeyArn": keys.arn(DataClass.MAIL, name)}
+            for name, net in networks.mail.items()
+        },
+    )
     pulumi.export("egressAddresses", _egress(context, networks, servers))
     pulumi.export(
         "zones",

@@ -17,7 +17,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 NAME_SERVER = "192.0.2.53:53"
 TABLE = "table inet preflight_block"
-BLOCK = f"{TABLE} {{ chain forward {{ type filter hook forward priority -10; tcp dport 25 drop; }} }}\n"
+BLOCK = f"""{TABLE} {{
+    chain forward {{
+        type filter hook forward priority -10
+        tcp dport 25 drop
+    }}
+}}
+"""
 
 
 def nft(text: str) -> None:
@@ -32,7 +38,7 @@ def port_25_dropped() -> Iterator[None]:
     try:
         yield
     finally:
-        nft(f"destroy {TABLE}\n")
+        nft(f"delete {TABLE}\n")
 
 
 def preflight() -> tuple[int, dict[str, str], str]:
