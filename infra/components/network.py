@@ -69,7 +69,7 @@ class MailVpc(pulumi.ComponentResource):
         gateway = self._internet()
         self.egress = {zone: self._nat(zone, gateway) for zone in nat_zones(platform, region)}
         self._close_defaults(vpc)
-        if platform.options.whole_network:
+        if platform.network_acls:
             NetworkAcls(
                 name, context=context, region=region.name, vpc_id=vpc.id, subnet_ids=self.subnet_ids, opts=self._child
             )
@@ -208,7 +208,7 @@ class MailVpc(pulumi.ComponentResource):
             tags=self._tags("default-closed"),
             opts=self._child,
         )
-        if not self._context.platform.options.whole_network:
+        if not self._context.platform.network_acls:
             return
         aws.ec2.DefaultRouteTable(
             f"{self._name}-default",

@@ -86,6 +86,7 @@ def record_edge(changes: str = "{}") -> tuple[Registered, ...]:
     settings = {**SETTINGS, **json.loads(changes)}
     keys = {"dkimPublicKeys": dict.fromkeys(settings["domains"], "QUJD"), "dkimPrivateKeys": {}}
     flat = {f"onedallmail:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in {**settings, **keys}.items()}
+    flat["aws:allowedAccountIds"] = json.dumps([settings["accountId"]])
     env = {**os.environ, "PULUMI_CONFIG": json.dumps(flat)}
     env["PYTHONPATH"] = os.pathsep.join((str(ROOT / "scripts"), str(ROOT / "infra"), str(ROOT)))
     argv = [sys.executable, "-m", "tests.infra.edge_recording"]

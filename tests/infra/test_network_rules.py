@@ -119,7 +119,7 @@ def test_network_acls_are_exactly_the_rules_of_the_plan(options: dict[str, bool]
         for r in acl_rules(platform, region, tier)
     }
     assert made == planned
-    assert bool(planned) is platform.options.whole_network
+    assert bool(planned) is platform.network_acls
 
 
 def test_every_subnet_of_a_whole_network_has_an_acl_of_its_own_and_only_one() -> None:

@@ -67,8 +67,8 @@ class Crossing:
 
 
 def acl_tiers(platform: Platform, region: str) -> tuple[Tier, ...]:
-    """Return the tiers of a region that have a network ACL; none in stacks that make subnets only for servers."""
-    if not platform.options.whole_network:
+    """Return the tiers of a region that have a network ACL; none in the lab."""
+    if not platform.network_acls:
         return ()
     return tuple(dict.fromkeys(s.tier for s in used_subnets(region_named(platform, region), platform.options)))
 

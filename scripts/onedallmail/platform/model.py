@@ -44,6 +44,11 @@ class Platform:
         return self.config.options
 
     @property
+    def network_acls(self) -> bool:
+        """Whether subnets have network ACLs: everywhere but in the lab, whose routers realise none."""
+        return self.config.target == "aws"
+
+    @property
     def home(self) -> str:
         """The first region: global resources and the HSM are managed from it."""
         return self.config.regions[0].name
