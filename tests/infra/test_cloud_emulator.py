@@ -32,6 +32,17 @@ def kill_9(stack: EngineStack) -> emulator.Endpoint:
     return before
 
 
+def test_what_a_multi_region_key_encrypted_decrypts_in_its_region_before_and_after_kill_9(
+    emulated_stack: EngineStack,
+) -> None:
+    emulator.ensure("test", state_dir=emulated_stack.state)
+    key = client(emulated_stack, "kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    cipher = client(emulated_stack, "kms").encrypt(KeyId=key, Plaintext=b"wrapped")["CiphertextBlob"]
+    assert client(emulated_stack, "kms").decrypt(CiphertextBlob=cipher)["Plaintext"] == b"wrapped"
+    kill_9(emulated_stack)
+    assert client(emulated_stack, "kms").decrypt(CiphertextBlob=cipher)["KeyId"] == key
+
+
 def test_keys_objects_locks_secrets_and_records_survive_kill_9(emulated_stack: EngineStack) -> None:
     stack = emulated_stack
     result = stack.up()

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import pickle
+import struct
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from moto.kms import utils
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -50,6 +52,31 @@ def teach_pickle() -> None:
     """Let pickle carry the asymmetric keys of KMS, which cryptography keeps in classes of its own."""
     for sample in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())):
         copyreg.pickle(type(sample), _reduce_key)
+
+
+MULTI_REGION = b"mrk-"
+"""How ids of multi-Region keys begin; they are four characters longer than others."""
+
+
+def teach_long_key_ids() -> None:
+    """Let ciphertexts name multi-Region keys: moto 5.2 cuts key ids at 36 characters, so nothing would decrypt."""
+
+    def header(begin: bytes) -> struct.Struct:
+        length = utils.KEY_ID_LEN + (len(MULTI_REGION) if begin.startswith(MULTI_REGION) else 0)
+        return struct.Struct(f">{length}s{utils.IV_LEN}s{utils.TAG_LEN}s")
+
+    def serialize(ciphertext: Any) -> bytes:
+        key_id = ciphertext.key_id.encode()
+        packed: bytes = header(key_id).pack(key_id, ciphertext.iv, ciphertext.tag) + ciphertext.ciphertext
+        return packed
+
+    def deserialize(ciphertext_blob: bytes) -> Any:
+        form = header(ciphertext_blob)
+        key_id, iv, tag = form.unpack(ciphertext_blob[: form.size])
+        return utils.Ciphertext(key_id=key_id.decode(), iv=iv, ciphertext=ciphertext_blob[form.size :], tag=tag)
+
+    utils._serialize_ciphertext_blob = serialize
+    utils._deserialize_ciphertext_blob = deserialize
 
 
 class Store:
@@ -166,6 +193,7 @@ def main() -> None:
     except BlockingIOError:
         return  # another one serves this folder
     teach_pickle()
+    teach_long_key_ids()
     store = Store(folder)
     store.load()
     server = listen(folder, Durable(DomainDispatcherApplication(create_backend_app), store))
