@@ -8,7 +8,7 @@ from onedallmail.platform.firewall import Rule, host_rules
 from onedallmail.platform.flows import Party
 from onedallmail.platform.model import Platform
 from onedallmail.platform.ports import Port
-from onedallmail.platform.records import exchanger, helo_name
+from onedallmail.platform.records import exchanger, helo_name, mail_regions
 from onedallmail.stackfile import load_platform
 
 
@@ -56,13 +56,9 @@ def _server(facts: dict[str, Any]) -> dict[str, Any]:
 def _host(platform: Platform, facts: dict[str, Any]) -> dict[str, Any]:
     rules = host_rules(platform, platform.server(facts["name"]))
     balanced = platform.options.balancers
-    names = {
-        "helo_name": helo_name(platform, facts["name"]),
-        "exchanger": exchanger(platform, facts["region"]) if balanced else facts["fqdn"],
-    }
     balancers = platform.networks(Party.EDGE, facts["region"]) if balanced else ()
     return {
-        "onedallmail_server": {**facts, **names},
+        "onedallmail_server": {**facts, "helo_name": helo_name(platform, facts["name"])},
         "onedallmail_host_rules": list(_plain(rules)),
         "onedallmail_balancer_networks": [str(network) for network in balancers],
     }
@@ -106,6 +102,8 @@ def _common(platform: Platform, outputs: dict[str, Any], servers: dict[str, Any]
             "domain": platform.domain,
             "domains": list(platform.domains),
             "servers": servers,
+            # A region's name leads to the next region's servers while its own are down.
+            "exchangers": [exchanger(platform, r) for r in mail_regions(platform) if platform.options.balancers],
             "ports": {port.service: port.value for port in Port},
             "tls": {
                 "minimum": platform.tls.minimum,

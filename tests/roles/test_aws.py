@@ -63,3 +63,11 @@ def test_ssh_admits_the_administrator_and_not_root(aws_outcome: Outcome) -> None
     assert "AllowUsers admin\n" in sshd
     assert "PermitRootLogin no\n" in sshd
     assert "ListenAddress 127.0.0.1\n" in sshd
+
+
+def test_a_certificate_names_every_regions_exchanger_because_each_leads_elsewhere_after_a_failover(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inventory, "read_outputs", lambda _: outputs(load_platform(STACK)))
+    variables = inventory.inventory(STACK)["all"]["vars"]["onedallmail_platform"]
+    assert variables["exchangers"] == ["mx.eu-central-1.example.com", "mx.eu-west-1.example.com"]
