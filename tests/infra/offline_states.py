@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from onedallmail.cloud import emulator
@@ -135,6 +140,26 @@ def _waive(root: Path, violations: set[tuple[str, str]]) -> None:
     (root / "infra" / "policy" / "waivers.yaml").write_text(yaml.safe_dump({"waivers": entries}))
 
 
+@cache
+def ceremony() -> dict[str, str]:
+    """Return the configuration that the activation of an HSM cluster leaves: the certificate that signed it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "customer CA")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    anchor = certificate.public_bytes(Encoding.PEM).decode()
+    return {f"{PROJECT}:hsmTrustAnchor": anchor, f"{PROJECT}:hsmKeyStoreConnected": "true"}
+
+
 @dataclass(frozen=True)
 class OfflineStates:
     """Makes stacks below one folder, where they find each other."""
@@ -182,6 +207,8 @@ class OfflineStates:
     def _up(self, stack: str, config: Mapping[str, str], root: Path) -> tuple[UpResult, Path]:
         work = Workspace(stack=stack, root=root, state_dir=self.folder / f"{stack}-offline")
         public, private = dkim(stack)
+        if json.loads(config.get(f"{PROJECT}:options", "{}")).get("hsmKeyStore"):
+            public, private = {**public, **ceremony()}, {**private, f"{PROJECT}:hsmKeyStorePassword": "a-password-1"}
         try:
             result = run.up(stack, config={**public, **config}, secret_config=private, workspace=work, offline=True)
             exported = run.export(stack, show_secrets=True, workspace=work, offline=True)

@@ -162,6 +162,8 @@ KEY_INPUTS = COMMON_INPUTS | {
     "enableKeyRotation",
     "rotationPeriodInDays",
     "isEnabled",
+    # Where the material lies: the emulator has no HSM, so that such a key is one of its own, too.
+    "customKeyStoreId",
 }
 REPLICA_INPUTS = COMMON_INPUTS | {"primaryKeyArn", "enabled"}
 
