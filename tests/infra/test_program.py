@@ -91,6 +91,14 @@ def test_security_group_rules_are_exactly_the_intent_graph(direction: Direction)
     assert made
 
 
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_security_group_has_a_rule_twice(stack: str) -> None:
+    told = ("securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "cidrIpv6")
+    rules = [(r.type, *(r.inputs.get(name) for name in told)) for r in aws_resources(stack) if r.type in PARTS]
+    assert rules
+    assert len(set(rules)) == len(rules), "AWS refuses the second of two equal rules"
+
+
 def test_no_security_group_opens_ssh_or_a_database_to_the_internet() -> None:
     rules = of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     open_ports = {r.inputs["fromPort"] for r in rules if r.inputs["cidrIpv4"] == "0.0.0.0/0"}
