@@ -1,6 +1,6 @@
 """Where everything stands in the drawing of the intent graph: pure geometry, in pixels.
 
-Parties are columns, grouped by whom they belong to; each row holds the flows of one pair of parties and one identity,
+Parties are columns, grouped by whom they belong to; each row holds a few flows of one pair of parties and one identity,
 so that no label can lie on another.
 """
 
@@ -35,6 +35,8 @@ COLUMN, GAP, MARGIN, TOP, ROW = 132, 18, 24, 96, 46
 NODE_WIDTH, NODE_HEIGHT = 116, 42
 LETTER = 6.7
 """Width of a letter of a label, on the wide side."""
+PORTS_A_ROW = 4
+"""As many ports as one label has room for."""
 LOOP = 26
 LEGEND_ROW = 22
 
@@ -123,7 +125,8 @@ def _arrows(flows: Iterable[Flow], at: dict[Party, float], width: float) -> Iter
     rows: dict[tuple[Party, Party, Identity], list[Flow]] = {}
     for flow in flows:
         rows.setdefault((flow.source, flow.destination, flow.identity), []).append(flow)
-    for number, ((source, target, identity), held) in enumerate(rows.items()):
+    labelled = [(key, held) for key, flows in rows.items() for held in _batches(flows)]
+    for number, ((source, target, identity), held) in enumerate(labelled):
         label = ", ".join(dict.fromkeys(f"{f.port.service} {f.protocol}/{f.port.value}" for f in held))
         start, end = at[source], at[target]
         own = source is target
@@ -141,3 +144,7 @@ def _arrows(flows: Iterable[Flow], at: dict[Party, float], width: float) -> Iter
             anchor="start" if fits else "end",
             own=own,
         )
+
+
+def _batches(flows: list[Flow]) -> list[list[Flow]]:
+    return [flows[n : n + PORTS_A_ROW] for n in range(0, len(flows), PORTS_A_ROW)]

@@ -1,7 +1,7 @@
 """The ports of every service, each written once.
 
 Sources: RFC 5321 (25), RFC 8314 (465, 587, 993), RFC 5804 (4190), IANA for etcd, PostgreSQL and syslog over TLS;
-the hand-over and home ports are this platform's own.
+the hand-over, copy, synchronisation and home ports are this platform's own.
 """
 
 from enum import IntEnum
@@ -29,6 +29,9 @@ class Port(IntEnum):
     SYSLOG = 6514
     PATRONI = 8008
     HANDOVER = 10025
+    COPIES = 10027
+    SYNC = 10028
+    SYNC_HOME = 10143
     IMAP_HOME = 10993
     SIEVE_HOME = 14190
 

@@ -57,9 +57,13 @@ INSIDE_PORTS = (
     Port.PATRONI,
     Port.SYSLOG,
     Port.HANDOVER,
+    Port.COPIES,
+    Port.SYNC,
+    Port.SYNC_HOME,
     Port.IMAP_HOME,
     Port.SIEVE_HOME,
 )
+MAILBOX_PORTS = (Port.HANDOVER, Port.SYNC, Port.SYNC_HOME)
 HSM_PORTS = (Port.HSM, Port.HSM_SYNC, Port.HSM_STATUS)
 
 SAMPLED = frozenset(int(p) for p in Port)
@@ -68,7 +72,7 @@ SAMPLES = 3
 
 QUESTIONS = (
     Question("internet to PostgreSQL", OUTSIDE, _is(Kind.SERVER), (Port.POSTGRES,)),
-    Question("internet to etcd, Patroni, logs, hand-over and home ports", OUTSIDE, _is(Kind.SERVER), INSIDE_PORTS),
+    Question("internet to etcd, Patroni, logs, copies, hand-over, home ports", OUTSIDE, _is(Kind.SERVER), INSIDE_PORTS),
     Question("internet to SSH", OUTSIDE, _is(Kind.SERVER), (Port.SSH,)),
     Question("mail server to mail server outside its ports", _party(Party.MAIL), _party(Party.MAIL)),
     Question("user network to key service (HSM)", _is(Kind.USER), _party(Party.HSM), HSM_PORTS),
@@ -76,7 +80,7 @@ QUESTIONS = (
     Question("mail server to key service (HSM)", _party(Party.MAIL), _party(Party.HSM), HSM_PORTS),
     Question("load balancer to anything but its own ports", _party(Party.EDGE, Party.WEB), _is(Kind.SERVER)),
     Question("endpoint or HSM to a server", _party(Party.ENDPOINT, Party.HSM), _is(Kind.SERVER)),
-    Question("witness to the hand-over of mail", _party(Party.WITNESS), _party(Party.MAIL), (Port.HANDOVER,)),
+    Question("witness to hand-over and synchronisation", _party(Party.WITNESS), _party(Party.MAIL), MAILBOX_PORTS),
     Question(
         "stranger in our networks to a database or to keys",
         _is(Kind.STRANGER),
