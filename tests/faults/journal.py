@@ -1,7 +1,7 @@
 """The journal of what was acknowledged, and the invariant: each of it is in its mailbox once, no less and no more.
 
-A message whose fate the sender could not see (the connection broke after the data) is not offered again; it may be
-there or not.
+A sender whose connection broke after the data does not know the message's fate: as a real one does, it offers the same
+bytes again, to any server, until it hears an answer.
 """
 
 import re
@@ -9,15 +9,34 @@ import smtplib
 import ssl
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count, cycle
 
+from onedallmail.platform.ports import Port
 from tests.lab import BOB, PEER, eventually
-from tests.mail.clients import FOLDERS, imap, smtp
-from tests.mail.messages import message, new_id
+from tests.mail.clients import FOLDERS, Smtp, imap, smtp
+from tests.mail.messages import Sample, message, new_id
 
-BROKEN = (smtplib.SMTPServerDisconnected, ConnectionError, TimeoutError, ssl.SSLError, OSError)
+ACCEPTED = 250
+BROKEN = (smtplib.SMTPException, ConnectionError, TimeoutError, ssl.SSLError, OSError)
+LAST_TRIES_S = 60
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A message on its way, the same bytes at each try."""
+
+    sender: str
+    recipient: str
+    sample: Sample
+
+    def connection(self, server: str) -> AbstractContextManager[Smtp]:
+        """Return a connection to a server by which this sender sends."""
+        if self.sender == BOB:
+            return smtp(server, node=PEER)
+        return smtp(server, Port.SUBMISSIONS, user=self.sender)
 
 
 @dataclass
@@ -31,21 +50,29 @@ class Journal:
 
     def offer(self, mx: str, recipient: str) -> bool:
         """Offer a new message to one MX as the other organisation's server; return whether it said 250."""
-        sample = message(f"Journal {self.run}", "Not to be lost, not to be doubled.\n")
-        entry = (recipient, sample.id)
-        offered = False
+        return self.deliver(mx, self.compose(recipient))
+
+    def compose(self, recipient: str, sender: str = BOB) -> "Offer":
+        """Return a new message that nobody has been offered; a sender of ours submits it, bob's server sends it."""
+        sample = message(f"Journal {self.run}", "Not to be lost, not to be doubled.\n", sender=sender, to=recipient)
+        return Offer(sender, recipient, sample)
+
+    def deliver(self, server: str, offer: "Offer") -> bool:
+        """Offer a message to one server, and write down what became of it; return whether it said 250."""
+        entry, told = (offer.recipient, offer.sample.id), False
         try:
-            with smtp(mx, node=PEER) as client:
-                client.mail(BOB)
-                code, _ = client.rcpt(recipient)
-                if code == 250:
-                    offered = True
-                    code, _ = client.data(sample.raw)
-                if code == 250:
+            with offer.connection(server) as client:
+                client.mail(offer.sender)
+                code, _ = client.rcpt(offer.recipient)
+                if code == ACCEPTED:
+                    told = True
+                    code, _ = client.data(offer.sample.raw)
+                if code == ACCEPTED:
                     self.acknowledged.append(entry)
                     return True
+                told = False
         except BROKEN:
-            if offered:
+            if told:
                 self.unknown.append(entry)
         self.refused += 1
         return False
@@ -86,12 +113,19 @@ class Journal:
 
 
 class Load(threading.Thread):
-    """Keeps offering mail to every MX for every recipient until it is stopped; a dead MX is passed over."""
+    """Keeps sending to every recipient by every server until it is stopped: from outside, and from users to users.
 
-    def __init__(self, journal: Journal, exchangers: list[str], recipients: list[str]) -> None:
+    What is not acknowledged is offered again by another server, as senders do; a dead server is passed over.
+    """
+
+    def __init__(self, journal: Journal, servers: list[str], recipients: list[str]) -> None:
         super().__init__(daemon=True)
         self._journal, self._ended = journal, threading.Event()
-        self._pairs = cycle([(mx, to) for to in recipients for mx in exchangers])
+        senders = [BOB, BOB, *recipients]
+        pairs = zip(cycle(senders), cycle(recipients), range(len(senders) * len(recipients)), strict=False)
+        self._pairs = cycle([(sender, to) for sender, to, _ in pairs])
+        self._servers = cycle(servers)
+        self._waiting: deque[Offer] = deque()
         self.dead: set[str] = set()
 
     def run(self) -> None:
@@ -99,13 +133,22 @@ class Load(threading.Thread):
         for number in count():
             if self._ended.is_set():
                 return
-            mx, to = next(self._pairs)
-            if mx not in self.dead:
-                self._journal.offer(mx, to)
+            if number % 3 or not self._waiting:
+                sender, to = next(self._pairs)
+                self._waiting.append(self._journal.compose(to, sender))
+            self._try_one()
             time.sleep(0.02 if number % 10 else 0.1)
 
+    def _try_one(self) -> None:
+        name, offer = next(self._servers), self._waiting.popleft()
+        if name in self.dead or not self._journal.deliver(name, offer):
+            self._waiting.append(offer)
+
     def stop(self) -> None:
-        """End after the message that is under way."""
+        """End after the message that is under way, and offer what waits until it is acknowledged."""
         self._ended.set()
         self.join(timeout=90)
         assert not self.is_alive(), "a message was neither answered nor broken off within 90 s"
+        end = time.monotonic() + LAST_TRIES_S
+        while self._waiting and time.monotonic() < end:
+            self._try_one()

@@ -10,7 +10,7 @@ from onedallmail.cloud import emulator
 from onedallmail.evidence.attachments import Evidence
 from onedallmail.outputs import read_outputs
 from tests.faults.conftest import unhealthy_voters
-from tests.hosts.facts import ETCDCTL
+from tests.faults.members import quorum_leader
 from tests.lab import ALL, MAIL, PLATFORM, STACK, eventually, on_all, run_on
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(300)]
@@ -23,27 +23,14 @@ GROUPS = "sha256sum < /var/lib/onedallmail/placement/groups.json"
 def test_the_quorum_elects_a_new_leader_and_the_placement_map_stays(evidence: Evidence) -> None:
     """The map of homes must survive the death of whoever leads, unchanged, and the dead voter returns by itself."""
     before = {name: out.stdout for name, out in on_all(MAIL, lambda name: run_on(name, GROUPS)).items()}
-    first = _leader(ALL[0])
+    first = quorum_leader(ALL)
     assert run_on(first, "systemctl kill --signal=KILL etcd.service").code == 0
     asked = next(name for name in ALL if name != first)
-    leader = eventually("another voter leads", lambda: _leader(asked), 60)
+    leader = eventually("another voter leads", lambda: quorum_leader([asked]), 60)
     eventually("all voters are healthy again", lambda: not unhealthy_voters(asked), 60)
     after = {name: out.stdout for name, out in on_all(MAIL, lambda name: run_on(name, GROUPS)).items()}
     evidence.attach_text("leaders.txt", f"before {first}\nafter {leader}\nmaps {json.dumps(after)}")
     assert after == before
-
-
-def _leader(asked: str) -> str:
-    """Return the voter that leads, as one server sees it; nothing while there is none."""
-    output = run_on(asked, f"{ETCDCTL} --command-timeout=4s endpoint status --cluster --write-out=json 2>/dev/null")
-    if not output.stdout.strip().startswith("["):
-        return ""
-    for entry in json.loads(output.stdout):
-        status = entry["Status"]
-        if status["leader"] and status["leader"] == status["header"]["member_id"]:
-            host = entry["Endpoint"].removeprefix("https://").partition(":")[0]
-            return next((s.name for s in PLATFORM.servers if str(s.private_ip) == host), "")
-    return ""
 
 
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.8.13", basis="emulated")
