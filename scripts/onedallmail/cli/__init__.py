@@ -12,7 +12,7 @@ from onedallmail.lab.errors import LabError
 from onedallmail.outputs import OutputsError
 from onedallmail.platform.stack import StackError
 
-from . import alias, domain, evidence, flows, keys, lab, mail, preflight, stack, user
+from . import alias, domain, evidence, flows, keys, lab, mail, preflight, stack, status, user
 
 app = typer.Typer(
     help="One mail domain on several active servers in several regions, with evidence.",
@@ -32,6 +32,7 @@ for name, group in (
     ("preflight", preflight.app),
 ):
     app.add_typer(group, name=name)
+app.command("status")(status.status_command)
 
 
 def main() -> None:
