@@ -13,7 +13,7 @@ def raw_settings(directory: Path, **changes: Any) -> dict[str, Any]:
         "server": "a1",
         "groups": 8,
         "servers": {n: {"region": r, "address": f"10.0.0.{i}"} for i, (n, r) in enumerate(servers.items(), 1)},
-        "ports": {"handover": 10025, "imap": 10993, "sieve": 14190},
+        "ports": {"handover": 10025, "imap": 10993, "sieve": 14190, "imap_local": 11993, "sieve_local": 15190},
         "etcd": {
             "endpoints": ["https://127.0.0.1:2379"],
             "certificate": str(directory / "server.crt"),
@@ -25,7 +25,9 @@ def raw_settings(directory: Path, **changes: Any) -> dict[str, Any]:
         "interval_s": 5,
         "transport_local": "lmtp:unix:private/lmtp",
         "transport_remote": "smtp:[{name}.internal]:{port}",
-        "proxy_fields": "proxy=y host={name}.internal hostip={ip} port={port}",
+        "proxy_fields": "proxy=y host={name}.internal hostip={loopback} port={port}",
+        "proxy_fields_local": "proxy=y host={name}.internal hostip=127.0.0.1 port={port}",
+        "absent_fields": "userdb_tempfail=y",
         **changes,
     }
 

@@ -82,9 +82,12 @@ def test_files_have_the_formats_that_postfix_and_dovecot_read(tmp_path: Path) ->
     Agent(settings(tmp_path), MemoryStore()).step()
     assert line(tmp_path, "transport", 0) == "0\tlmtp:unix:private/lmtp"
     assert line(tmp_path, "transport", 2) == "2\tsmtp:[b1.internal]:10025"
-    assert line(tmp_path, "proxy-imap", 0) == "0:::::::"
-    assert line(tmp_path, "proxy-imap", 2) == "2:::::::proxy=y host=b1.internal hostip=10.0.0.3 port=10993"
-    assert line(tmp_path, "proxy-sieve", 2) == "2:::::::proxy=y host=b1.internal hostip=10.0.0.3 port=14190"
+    assert line(tmp_path, "proxy-imap", 0) == "0:::::::proxy=y host=a1.internal hostip=127.0.0.1 port=11993"
+    assert line(tmp_path, "proxy-sieve", 0) == "0:::::::proxy=y host=a1.internal hostip=127.0.0.1 port=15190"
+    assert line(tmp_path, "proxy-imap", 2) == "2:::::::proxy=y host=b1.internal hostip=127.0.0.3 port=10993"
+    assert line(tmp_path, "proxy-sieve", 2) == "2:::::::proxy=y host=b1.internal hostip=127.0.0.3 port=14190"
+    assert [line(tmp_path, "home", number) for number in (0, 2)] == ["0:::::::", "2:::::::userdb_tempfail=y"]
+    assert [line(tmp_path, "standby", number) for number in (0, 2)] == ["0:::::::userdb_tempfail=y", "2:::::::"]
     assert json.loads((tmp_path / "groups.json").read_text())["groups"]["0"].keys() == {"home", "standby", "epoch"}
     found = status(tmp_path)
     assert (found["server"], found["revision"], found["groups"], found["error"]) == ("a1", 2, 8, None)
@@ -103,6 +106,19 @@ def test_a_moved_group_is_followed(tmp_path: Path) -> None:
     assert line(tmp_path, "transport.lmdb", 0) == "0\tsmtp:[b1.internal]:10025"
     assert line(tmp_path, "proxy-sieve", 0).startswith("0:::::::proxy=y host=b1.internal")
     assert status(tmp_path)["revision"] == 3
+
+
+def test_a_new_passwd_file_is_of_another_second(tmp_path: Path) -> None:
+    """Dovecot would go on with the old one: two groups that change places leave its size as it was."""
+    store = MemoryStore()
+    agent = Agent(settings(tmp_path), store)
+    agent.step()
+    seconds = [int((tmp_path / "home").stat().st_mtime)]
+    for epoch, home, other in ((2, "b1", "a1"), (3, "a1", "b1")):
+        store.put(0, f'{{"home":"{home}","standby":"{other}","epoch":{epoch}}}')
+        agent.step()
+        seconds.append(int((tmp_path / "home").stat().st_mtime))
+    assert len(set(seconds)) == 3
 
 
 def test_an_unchanged_map_rewrites_the_status_only(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ class Agent:
     def _apply(self, snapshot: Snapshot) -> None:
         placements, wrong = self._judged(snapshot)
         moved = [n for n, p in placements.items() if n in self._placements and self._placements[n].home != p.home]
-        if files.write_map(placements, snapshot.changed, self._settings):
+        here = {number for number, placement in placements.items() if placement.home == self._settings.server}
+        if files.write_map(placements, snapshot.changed, self._settings, here):
             log.info("files follow revision %d; groups with a new home: %s", snapshot.changed, moved or "none")
         self._placements = placements
         self._status |= {"revision": snapshot.changed, "groups": len(placements), "checked_at": _now()}

@@ -22,11 +22,13 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a mail server takes over messages, IMAP and ManageSieve connections from the others."""
+    """Where a mail server takes over messages, IMAP and ManageSieve from the others, and the latter two from itself."""
 
     handover: int
     imap: int
     sieve: int
+    imap_local: int
+    sieve_local: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ class Etcd:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the service of one server needs. In the last three, {name} {ip} {port} stand for the home server."""
+    """Everything the service of one server needs.
+
+    In transports and fields, {name} {ip} {loopback} {port} stand for the home server; loopback is its address with 127
+    in front, where this server's tunnel to it listens.
+    """
 
     server: str
     groups: int
@@ -54,6 +60,8 @@ class Settings:
     transport_local: str
     transport_remote: str
     proxy_fields: str
+    proxy_fields_local: str
+    absent_fields: str
 
     @property
     def regions(self) -> dict[str, str]:
