@@ -1,12 +1,19 @@
 """Settings, etcd and clock of placement services for tests: the lab's four mail servers, seen from a1."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from onedallmail.placement import files
+from onedallmail.placement.agent import Agent
+from onedallmail.placement.fence import Fence
+from onedallmail.placement.lease import LeaseKeeper
+from onedallmail.placement.prepare import Preparer
 from onedallmail.placement.settings import Settings, parse_settings
 from onedallmail.placement.store import (
     Compare,
@@ -52,6 +59,15 @@ def raw_settings(directory: Path, **changes: Any) -> dict[str, Any]:
 def settings(directory: Path, **changes: Any) -> Settings:
     """Return the same as Settings."""
     return parse_settings(raw_settings(directory, **changes))
+
+
+def stand_in_postmap(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a program that makes SOURCE.lmdb as postmap does; the real one is checked in the lab."""
+    program = folder / "postmap"
+    program.write_text('#!/bin/sh\nsource="${1#lmdb:}"\nexec cp "$source" "$source.lmdb"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(files, "POSTMAP", str(program))
+    return program
 
 
 @dataclass
@@ -167,7 +183,7 @@ class MemoryStore:
 
     def _delete(self, key: str) -> None:
         for found in (self.values, self.changes, self.births, self.bound):
-            found.pop(key, None)  # type: ignore[attr-defined] # every one is a dict by key
+            found.pop(key, None)
 
     def _expire(self) -> None:
         if self.gone:
@@ -182,3 +198,89 @@ class MemoryStore:
         del self.leases[lease]
         for key in [k for k, of in self.bound.items() if of == lease]:
             self._delete(key)
+
+
+class RecordedFence(Fence):
+    """A fence without a kernel: until when it is open by the test's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin closed."""
+        super().__init__((10024,), Path("fence.nft"), clock)
+
+    def open(self, until: float) -> None:
+        """Open it up to a moment."""
+        self._until = until
+
+    def close(self) -> None:
+        """Close it."""
+        self._until = 0.0
+
+
+class StandInPreparer(Preparer):
+    """A mailboxes service that prepares what it is asked for, unless it is told to fail."""
+
+    def __init__(self, directory: Path, prepared: Mapping[int, int], clock: Callable[[], float]) -> None:
+        """Begin with what was prepared."""
+        super().__init__(directory / "mailboxes.sock", 10, prepared, lambda: None, clock)
+        self.failure: Exception | None = None
+        self.asked: list[dict[int, int]] = []
+
+    def work(self) -> None:
+        """Do what the thread would, without waiting."""
+        if self._wanted:
+            self.turn()
+
+    def _ask(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        self.asked.append(dict(wanted))
+        if self.failure:
+            raise self.failure
+        return dict(wanted)
+
+
+class Service:
+    """One placement service without threads: each of its turns is a call."""
+
+    def __init__(self, directory: Path, store: MemoryStore, server: str = "a1") -> None:
+        """Start it, as systemd does; it has no lease yet."""
+        directory.mkdir(exist_ok=True)
+        self.directory = directory
+        self.fence = RecordedFence(store.clock)
+        self.keeper = LeaseKeeper(
+            server=server,
+            region="eu-central-1",
+            ttl_s=8,
+            store=store,
+            fence=self.fence,
+            on_change=lambda: None,
+            clock=store.clock,
+        )
+        own = settings(directory, server=server)
+        self.preparer = StandInPreparer(directory, files.read_prepared(directory), store.clock)
+        self.agent = Agent(own, store, self.keeper, self.preparer, self.fence, settled_s=0, clock=store.clock)
+
+    def turn(self) -> bool:
+        """Renew the lease, follow the map, prepare, and follow again; return whether etcd answered."""
+        self.keeper.turn()
+        self.agent.step()
+        self.preparer.work()
+        return self.agent.step()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the fence is open."""
+        return self.fence.open_for() > 0
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json."""
+        found: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
+        return found
+
+    @property
+    def serves(self) -> set[int]:
+        """The groups that the file `home` lets in."""
+        return set(files.read_served(self.directory))
+
+    def line(self, name: str, number: int) -> str:
+        """Return a group's line in a file."""
+        return (self.directory / name).read_text().splitlines()[number]

@@ -52,17 +52,19 @@ class Agent:
         fence: Fence,
         *,
         settled_s: float = SETTLED_S,
+        clock: Callable[[], float] = moment,
     ) -> None:
         """Begin with what an earlier run left in the directory."""
         self._settings, self._store = settings, store
         self._keeper, self._preparer, self._fence = keeper, preparer, fence
-        self._flusher = Flusher(settings.directory)
+        self._clock = clock
+        self._flusher = Flusher(settings.directory, clock)
         self._placements = files.read_groups(settings.directory)
         self._here = files.read_served(settings.directory)
         self._settled_s, self._written_at = settled_s, 0.0
         self._status = _last_status(settings.directory / files.STATUS)
         past = past_failovers(self._status)
-        self._takeover = TakeOver(settings.server, settings.lease.patience_s, store, past)
+        self._takeover = TakeOver(settings.server, settings.lease.patience_s, store, past, clock)
         self._error: str | None = None
         self._admitted: int | None = None
         self.revision: int | None = None
@@ -123,7 +125,7 @@ class Agent:
         moved = [n for n, p in view.placements.items() if n in known and known[n].home != p.home]
         if files.write_map(view.placements, view.changed, self._settings, here):
             log.info("files follow revision %d; groups with a new home: %s", view.changed, moved or "none")
-            self._written_at = moment()
+            self._written_at = self._clock()
         files.write_prepared(self._preparer.prepared, directory)
         now = iso_now()
         files.write_alive(view.alive, now, directory)
@@ -135,7 +137,7 @@ class Agent:
 
     def _admit(self, lease: Lease) -> None:
         if lease.id != self._admitted:
-            time.sleep(max(0.0, self._written_at + self._settled_s - moment()))
+            time.sleep(max(0.0, self._written_at + self._settled_s - self._clock()))
         self._keeper.admit(lease.id)
         if lease.id != self._admitted:
             log.info("the map was read under lease %x: mailboxes may be served", lease.id)

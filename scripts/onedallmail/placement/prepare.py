@@ -65,10 +65,12 @@ class Preparer:
     def run(self) -> None:
         """Work until the process is ended."""
         while True:
-            self.turn()
+            pause_s = self.turn()
+            with self._condition:
+                self._condition.wait(pause_s)
 
-    def turn(self) -> None:
-        """Wait for something to do, and try once."""
+    def turn(self) -> float:
+        """Wait for something to do, and try once; return the seconds to the next time, unless more is wanted."""
         with self._condition:
             while not self._wanted:
                 self._condition.wait()
@@ -76,21 +78,19 @@ class Preparer:
         try:
             done = self._ask(wanted)
         except (OSError, ValueError) as error:
-            self._failed(error)
-            return
+            return self._failed(error)
         with self._condition:
             self._prepared |= done
             self._wanted = {n: epoch for n, epoch in self._wanted.items() if self._prepared.get(n) != epoch}
             left = dict(self._wanted)
         log.info("mailboxes of %d groups are prepared", len(done))
         self._on_change()
-        if left:
-            self._failed(ValueError(f"it left out {sorted(left)}"))
+        return self._failed(ValueError(f"it left out {sorted(left)}")) if left else 0.0
 
     def _open(self) -> dict[int, int]:
         return {n: epoch for n, epoch in self._wanted.items() if self._waived.get(n) != epoch}
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> float:
         wait_s = min(self._wait_s, ABSENT_WAIT_S) if isinstance(error, FileNotFoundError) else self._wait_s
         with self._condition:
             late = self._since is not None and self._clock() - self._since >= wait_s
@@ -103,8 +103,7 @@ class Preparer:
             reason = f"{self._path}: {str(error) or type(error).__name__}"
             log.error("mailboxes of groups %s are served unprepared after %g s (%s)", sorted(waived), wait_s, reason)
             self._on_change()
-        with self._condition:
-            self._condition.wait(pause_s)
+        return pause_s
 
     def _ask(self, wanted: Mapping[int, int]) -> dict[int, int]:
         """Return those of the groups that the service has prepared; raises OSError or ValueError."""
