@@ -26,7 +26,11 @@ def told(revision: int, **status: Any) -> Told:
     return Told({"revision": revision, "groups": GROUPS if revision > 5 else {}}, alive, own)
 
 
-ANSWERS: Answers = {"a1": "ssh: no route", "a2": told(5, lease=None, fence={"open_for_s": 0.0, "error": None}), "b1": told(9)}
+ANSWERS: Answers = {
+    "a1": "ssh: no route",
+    "a2": told(5, lease=None, fence={"open_for_s": 0.0, "error": None}),
+    "b1": told(9),
+}
 
 
 def test_the_newest_map_counts() -> None:
