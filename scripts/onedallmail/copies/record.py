@@ -1,4 +1,4 @@
-"""A copy as a file: one line of JSON that says what it is and who keeps it, then two sealed parts, envelope and message."""
+"""A copy as a file: a line of JSON (its label), then two sealed parts, envelope and message."""
 
 import json
 import re

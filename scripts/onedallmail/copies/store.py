@@ -41,7 +41,7 @@ class Store:
     def put(self, label: Label, parts: bytes) -> None:
         """Keep a copy: afterwards it is on the disk. The same copy again is written again. Raises StoreError."""
         path = self._path(label.name)
-        draft = path.with_name(f"{path.name}.{self._writer}{TEMPORARY}")
+        draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.{self._writer}{TEMPORARY}")
         try:
             self._check_space(len(parts))
             with draft.open("wb") as file:
