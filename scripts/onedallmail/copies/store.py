@@ -78,13 +78,28 @@ class Store:
 
     def label(self, name: str) -> Label:
         """Return what a copy is; raises StoreError or CopyError."""
-        with self._opened(name) as line:
-            return self._labelled(name, line[0])
+        try:
+            with self._path(name).open("rb") as file:
+                return self._labelled(name, file.readline(MAX_LINE_BYTES))
+        except OSError as error:
+            raise self._unread(name, error) from error
 
     def read(self, name: str) -> tuple[Label, bytes]:
         """Return a copy's label and sealed parts; raises StoreError or CopyError."""
-        with self._opened(name, whole=True) as (line, parts):
-            return self._labelled(name, line), parts
+        try:
+            with self._path(name).open("rb") as file:
+                return self._labelled(name, file.readline(MAX_LINE_BYTES)), file.read()
+        except OSError as error:
+            raise self._unread(name, error) from error
+
+    def envelope(self, name: str) -> tuple[Label, bytes]:
+        """Return a copy's label and its sealed envelope; raises StoreError or CopyError."""
+        try:
+            with self._path(name).open("rb") as file:
+                label = self._labelled(name, file.readline(MAX_LINE_BYTES))
+                return label, file.read(label.envelope_bytes)
+        except OSError as error:
+            raise self._unread(name, error) from error
 
     def size_bytes(self, name: str) -> int:
         """Return the size of a copy's file, 0 when it has gone."""
@@ -111,14 +126,8 @@ class Store:
             msg = f"{free_bytes} bytes are free, {self._min_free_bytes} must stay free; make room on this disk"
             raise StoreError(msg)
 
-    @contextlib.contextmanager
-    def _opened(self, name: str, *, whole: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            with self._path(name).open("rb") as file:
-                yield file.readline(MAX_LINE_BYTES), file.read() if whole else b""
-        except OSError as error:
-            msg = f"{self.directory}: copy {name} can't be read: {error.strerror or error}"
-            raise StoreError(msg) from error
+    def _unread(self, name: str, error: OSError) -> StoreError:
+        return StoreError(f"{self.directory}: copy {name} can't be read: {error.strerror or error}")
 
     @staticmethod
     def _labelled(name: str, line: bytes) -> Label:
