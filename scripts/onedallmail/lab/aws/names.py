@@ -38,6 +38,12 @@ def api_of(host: str, regions: Collection[str]) -> Api | None:
     return Api(service, region)
 
 
+def zone_records(regions: Collection[str]) -> dict[str, list[dict[str, object]]]:
+    """Return the DNS zone of the endpoints, in the form of the stack's own exported zones."""
+    hosts = [Api(service, region).host for service in SERVICES for region in sorted(regions)]
+    return {_DOMAIN: [{"name": host, "type": "A", "ttl": 60, "values": [ADDRESS]} for host in hosts]}
+
+
 def certificate_names(regions: Collection[str]) -> list[str]:
     """Return the names that the endpoints' certificate is for."""
     return [f"*.{region}.{_DOMAIN}" for region in sorted(regions)]
