@@ -171,7 +171,7 @@ def test_mail_servers_use_the_mail_key_of_every_region_for_copies_and_for_nothin
 @pytest.mark.control("iso27001:A.8.24", "iso27001:A.5.15", "soc2:CC6.1", basis="recorded")
 def test_the_witness_keeps_copies_that_it_cannot_open() -> None:
     copies = {f"kms:EncryptionContext:{name}": value for name, value in COPIES_CONTEXT.items()}
-    contexts = (copies, {}, {"kms:EncryptionContext:aws:ssm:TargetId": "i-1"})
+    contexts: tuple[dict[str, str], ...] = (copies, {}, {"kms:EncryptionContext:aws:ssm:TargetId": "i-1"})
     for key in mail_keys():
         for action in ("kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt", "kms:ReEncryptFrom"):
             assert not any(allows(data_policy(SERVER_ROLES[2]), Request(action, key, c)) for c in contexts)
