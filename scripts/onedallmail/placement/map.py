@@ -4,11 +4,11 @@ Nothing here reads or writes; the map lives in etcd, one key a group.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-MAX_GROUPS = 4096
-"""The map is seeded in one transaction; role etcd allows a few more operations than this in one."""
+MAX_GROUPS = 65536
+"""As many as the directory has numbers for. Transactions take fewer: see `in_batches`."""
 FIELDS = ("home", "standby", "epoch")
 
 
@@ -29,33 +29,16 @@ PlacementMap = dict[int, Placement]
 
 
 def initial(groups: int, servers: Mapping[str, str]) -> PlacementMap:
-    """Return the first map of a platform: the same for the same servers (name to region), in any order.
+    """Return the first map of a platform: the plan for no map, the same for the same servers (name to region).
 
     Homes are balanced within one. Standbys are too, unless one region has more than half of the servers; then they
     are balanced within each side. The groups of one server have their standbys on several.
     Raises PlacementError without groups, or without a second region.
     """
-    if not 1 <= groups <= MAX_GROUPS:
-        msg = f"{groups} placement groups: choose 1 to {MAX_GROUPS}"
-        raise PlacementError(msg)
-    if len(set(servers.values())) < 2:  # noqa: PLR2004 - a home and a standby
-        msg = f"servers {sorted(servers)} are not in two regions: a standby lives in another region than its home"
-        raise PlacementError(msg)
-    blocks = _by_region(servers)
-    ring = [name for block in blocks for name in block]
-    widest, total = max(len(block) for block in blocks), len(ring)
-    if 2 * widest > total:
-        return _two_sided(groups, ring, max(blocks, key=len))
-    # Two places on the ring that are at least the widest block apart, both ways round, are in different regions.
-    distances = range(widest, total - widest + 1)
-    placements = {}
-    for number in range(groups):
-        turn, place = divmod(number, total)
-        rotation, choice = divmod(turn, len(distances))
-        standbys = [name for block in blocks for name in _rotated(block, rotation)]
-        standby = standbys[(place + distances[choice]) % total]
-        placements[number] = Placement(home=ring[place], standby=standby, epoch=1)
-    return placements
+    from onedallmail.placement.fleet import fleet_of  # noqa: PLC0415 - the planner is made of this module's values
+    from onedallmail.placement.plan import applied, plan  # noqa: PLC0415 - as above
+
+    return applied({}, plan(fleet_of(servers, groups), {}, {}, tolerance=0).moves)
 
 
 def validate(number: int, placement: Placement, servers: Mapping[str, str]) -> None:
@@ -106,24 +89,8 @@ def from_record(number: int, record: object) -> Placement:
     return Placement(home=home, standby=standby, epoch=epoch)
 
 
-def _by_region(servers: Mapping[str, str]) -> list[list[str]]:
-    """Return the sorted names of each region, regions in order of their names."""
-    return [sorted(n for n, r in servers.items() if r == region) for region in sorted(set(servers.values()))]
-
-
-def _rotated(block: Sequence[str], by: int) -> list[str]:
-    cut = by % len(block)
-    return [*block[cut:], *block[:cut]]
-
-
-def _two_sided(groups: int, ring: Sequence[str], majority: Sequence[str]) -> PlacementMap:
-    """Place homes of the majority region's servers opposite all others, and the others' opposite the majority's."""
-    minority = [name for name in ring if name not in majority]
-    placements, used = {}, {True: 0, False: 0}
-    for number in range(groups):
-        home = ring[number % len(ring)]
-        side = home in majority
-        candidates = minority if side else majority
-        placements[number] = Placement(home=home, standby=candidates[used[side] % len(candidates)], epoch=1)
-        used[side] += 1
-    return placements
+def in_batches(placements: PlacementMap, most: int) -> Iterator[PlacementMap]:
+    """Yield a map in parts of at most `most` groups, in the order of their numbers: one transaction takes no more."""
+    numbers = sorted(placements)
+    for begin in range(0, len(numbers), most):
+        yield {number: placements[number] for number in numbers[begin : begin + most]}

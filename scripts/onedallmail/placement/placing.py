@@ -1,0 +1,130 @@
+"""Where groups go: those that must move first, then as few others as balance asks for. Works on a Board.
+
+What a move costs is what is copied: a group's size for each of its two servers that is replaced. Which of the two is
+home can be swapped without a copy, so swaps are tried before copies.
+"""
+
+from collections.abc import Iterator
+
+from onedallmail.placement.board import HOME, ROLES, STANDBY, Board, Pair
+
+SETTLED = 0.25
+"""A server beyond the tolerance is brought to this part of it, so that it rests for a while."""
+BETTER = 1e-9
+"""A change has to better the map by more than this part of a mean group, or rounding could turn it back and forth."""
+
+
+def place(board: Board, group: int, home: int | None, standby: int | None) -> None:
+    """Give a group the best of the cheapest places; home and standby are those of its old servers that may stay."""
+    for choices in _choices(board, group, home, standby):
+        allowed = [pair for pair in choices if board.allowed(group, pair)]
+        if allowed:
+            board.put(group, max(allowed, key=lambda pair: (board.gain(group, pair), -pair[HOME], -pair[STANDBY])))
+            return
+    msg = f"group {group} has no place, though its rule was checked"
+    raise AssertionError(msg)
+
+
+def _choices(board: Board, group: int, home: int | None, standby: int | None) -> Iterator[Iterator[Pair]]:
+    """Yield sets of places, from those that need no copy and no new home to those that need two copies."""
+    rule = board.rule(group)
+    if home is not None and standby is not None:
+        yield iter(((home, standby),))
+        yield iter(((standby, home),))
+    if home is not None:
+        yield ((home, other) for other in board.lowest(STANDBY, rule.regions))
+    if standby is not None:
+        yield _around(board, group, standby)
+    if home is not None:
+        yield _around(board, group, home)
+    yield _anywhere(board, group)
+
+
+def _around(board: Board, group: int, kept: int) -> Iterator[Pair]:
+    rule = board.rule(group)
+    for other in board.lowest(STANDBY, rule.regions):
+        yield kept, other
+    for other in board.lowest(HOME, rule.homes):
+        yield other, kept
+
+
+def _anywhere(board: Board, group: int) -> Iterator[Pair]:
+    """Yield places with the home where a home of this size fits best."""
+    rule, size = board.rule(group), board.loads[group]
+
+    def worse(server: int) -> tuple[float, int]:
+        return (2 * board.excess(HOME, server) + size) / board.weight[server], server
+
+    home = min(board.lowest(HOME, rule.homes), key=worse)
+    for standby in board.lowest(STANDBY, rule.regions - {board.region[home]}):
+        yield home, standby
+
+
+def balance(board: Board, tolerance: float) -> None:
+    """Move groups from and to servers that are further from their target than the tolerance, while that helps.
+
+    Every change makes the sum of excess^2/weight smaller, so this ends; and it ends where it would not begin again.
+    """
+    moved = True
+    while moved:
+        moved = False
+        for role, server in _beyond(board, tolerance):
+            while abs(board.excess(role, server)) > SETTLED * tolerance * board.share[server]:
+                found = _best_swap(board, role, server) or _best_copy(board, role, server)
+                if found is None:
+                    break
+                board.put(*found)
+                moved = True
+
+
+def _beyond(board: Board, tolerance: float) -> list[tuple[int, int]]:
+    """Return the (role, server) that are out of tolerance, the worst first."""
+    found = [
+        (-abs(board.excess(role, server)) / board.share[server], role, server)
+        for role in ROLES
+        for server in range(len(board.names))
+    ]
+    return [(role, server) for distance, role, server in sorted(found) if -distance > tolerance]
+
+
+def _best_swap(board: Board, role: int, server: int) -> tuple[int, Pair] | None:
+    gives = board.excess(role, server) > 0
+    groups = board.held[role if gives else 1 - role][server]
+    return _best(board, ((group, (board.at[group][STANDBY], board.at[group][HOME])) for group in groups))
+
+
+def _best_copy(board: Board, role: int, server: int) -> tuple[int, Pair] | None:
+    """Return the best change between this server and the farthest other that can help it."""
+    gives = board.excess(role, server) > 0
+    order = board.by_height(role)
+    height = board.height(role, server)
+    for other in order if gives else reversed(order):
+        if (board.height(role, other) >= height) if gives else (board.height(role, other) <= height):
+            return None
+        giver, taker = (server, other) if gives else (other, server)
+        found = _best(board, _copies(board, role, giver, taker))
+        if found:
+            return found
+    return None
+
+
+def _copies(board: Board, role: int, giver: int, taker: int) -> Iterator[tuple[int, Pair]]:
+    """Yield the changes that bring a role of one group from one server to another and copy it once."""
+    for group in board.held[role][giver]:
+        home, standby = board.at[group]
+        if role == STANDBY:
+            yield group, (home, taker)
+        else:
+            yield group, (taker, standby)
+            yield group, (taker, home)
+
+
+def _best(board: Board, choices: Iterator[tuple[int, Pair]]) -> tuple[int, Pair] | None:
+    least = BETTER * board.mean * board.mean
+    found = (
+        (gain, -group, pair)
+        for group, pair in choices
+        if board.allowed(group, pair) and (gain := board.gain(group, pair)) > least
+    )
+    best = max(found, default=None)
+    return (-best[1], best[2]) if best else None
