@@ -14,7 +14,8 @@ from onedallmail.health.judge import Facts, Finding, closed_ports, findings, wor
 from onedallmail.health.probes import measure
 from onedallmail.health.settings import Settings, SettingsError, load_settings
 from onedallmail.placement import files
-from onedallmail.placement.etcd import EtcdClient, EtcdError
+from onedallmail.placement.etcd import EtcdClient
+from onedallmail.placement.store import EtcdError
 
 CONFIGURATION = Path("/etc/onedallmail/health.json")
 PREFIX = "/onedallmail/health/"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from onedallmail.health.overview import Overview, overview
 from onedallmail.health.page import metrics, page
-from onedallmail.placement.etcd import EtcdClient, EtcdError
+from onedallmail.placement.etcd import EtcdClient
 from onedallmail.placement.settings import Etcd
+from onedallmail.placement.store import EtcdError
 
 CONFIGURATION = Path("/etc/onedallmail/status-page.json")
 PREFIX = "/onedallmail/"

@@ -64,8 +64,8 @@ class EtcdClient:
         """End a lease; its keys go. Raises EtcdError."""
         self._call("/v3/lease/revoke", {"ID": str(lease)})
 
-    def put(self, key: str, value: str, lease: int) -> None:
-        """Write a key that goes with the lease; raises EtcdError."""
+    def put(self, key: str, value: str, lease: int = 0) -> None:
+        """Write a key, which goes with the lease if there is one; raises EtcdError."""
         self._call("/v3/kv/put", {"key": _encoded(key), "value": _encoded(value), "lease": str(lease)})
 
     def wait(self, prefix: str, after_revision: int, timeout_s: float) -> bool:
