@@ -323,7 +323,7 @@ def test_without_a_second_place_the_policy_decides(tmp_path: Path, policy: Witho
     async def inner() -> None:
         found = await keeping(tmp_path, Remote("b1", "c1", "w1"), Keys(), without_second_place=policy)
         if policy is WithoutSecondPlace.REFUSE:
-            with pytest.raises(NotKeptError, match="no server of another region.*b1: no answer"):
+            with pytest.raises(NotKeptError, match=r"no server of another region.*b1: no answer"):
                 await found.keep(message())
             assert found.status()["refused"] == 1
             return
