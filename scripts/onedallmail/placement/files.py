@@ -13,6 +13,8 @@ VERSION = 1
 GROUPS = "groups.json"
 STATUS = "status.json"
 ALIVE = "alive.json"
+PREPARED = "prepared.json"
+FLUSH = "flush"
 TRANSPORT = "transport"
 MODE = 0o644
 POSTMAP = "/usr/sbin/postmap"
@@ -73,6 +75,12 @@ def read_groups(directory: Path) -> PlacementMap:
         return {}
 
 
+def read_served(directory: Path) -> frozenset[int]:
+    """Return the groups that may be served here as the file `home` says; empty where that can't be read."""
+    lines = (_text(directory / "home") or "").splitlines()
+    return frozenset(int(number) for number, _, fields in (line.partition(":") for line in lines) if fields == "::::::")
+
+
 def write_map(placements: PlacementMap, revision: int, settings: Settings, here: Collection[int]) -> bool:
     """Write those files that differ from what they should say; return whether there were any. groups.json is last.
 
@@ -88,6 +96,21 @@ def write_map(placements: PlacementMap, revision: int, settings: Settings, here:
     changed |= _write_text(directory / "proxy-imap", imap)
     changed |= _write_text(directory / "proxy-sieve", sieve)
     return _write_text(directory / GROUPS, groups_text(placements, revision)) or changed
+
+
+def read_prepared(directory: Path) -> dict[int, int]:
+    """Return the groups (to epoch) that were prepared for this server; empty where that can't be read."""
+    try:
+        groups: Mapping[str, object] = json.loads((directory / PREPARED).read_text())["groups"]
+        return {int(number): epoch for number, epoch in groups.items() if isinstance(epoch, int)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_prepared(prepared: Mapping[int, int], directory: Path) -> None:
+    """Keep what was prepared for the next run, if it is news."""
+    groups = {str(number): epoch for number, epoch in sorted(prepared.items())}
+    _write_text(directory / PREPARED, json.dumps({"version": VERSION, "groups": groups}) + "\n")
 
 
 def write_alive(servers: Mapping[str, str], at: str, directory: Path) -> None:
