@@ -21,7 +21,7 @@ class _Connection:
 
 
 class Client:
-    """Calls one server. A call that meets the end of a kept connection is made again on a new one: verbs repeat well."""
+    """Calls one server. A call that meets the end of a kept connection is made again on a new one: verbs can repeat."""
 
     def __init__(self, settings: ChannelSettings, server: str, *, identity: Identity | None = None) -> None:
         """Open nothing yet; clients may share an identity. Raises OSError, ssl.SSLError or ChannelSettingsError."""
