@@ -20,6 +20,8 @@ from onedallmail.placement.map import Placement, PlacementMap
 
 POLL_S = 0.2
 READINESS_S = 5.0
+RETURN_S = 1.0
+"""How often standbys are asked what they remember: all answer, one does not."""
 RETRY_S = 15.0
 """Between two attempts to reconcile a group, or to end sessions."""
 STRANGER_S = 5.0
@@ -213,7 +215,7 @@ class Home:
                     self._learn(number, placement.standby, said[placement.standby].get(number))
             self._answering = frozenset(said)
             self._look.clear()
-            await _waited(self._look, READINESS_S)
+            await _waited(self._look, READINESS_S if len(said) == len(standbys) else RETURN_S)
 
     def _learn(self, number: int, standby: str, declared: Declared | None) -> None:
         if declared == self.declared.get(number):

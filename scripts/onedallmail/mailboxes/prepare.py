@@ -5,7 +5,6 @@ UIDs and modification sequences that the dead home gave out unseen by this serve
 
 import asyncio
 import logging
-import time
 
 from onedallmail.mailboxes import dovecot
 from onedallmail.mailboxes.dovecot import Api, DovecotError, Folder
@@ -14,6 +13,7 @@ from onedallmail.mailboxes.rules import raised
 from onedallmail.mailboxes.standby import Standby
 
 ATTEMPTS = 2
+ANSWER_S = 4.0
 
 log = logging.getLogger("mailboxes.prepare")
 
@@ -30,25 +30,34 @@ class Preparer:
         self._parts = parts
         self._standby = standby
         self._places = asyncio.Semaphore(parts.settings.workers)
+        self._starting = asyncio.Lock()
+        self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     async def prepare(self, epochs: dict[int, int]) -> tuple[list[tuple[int, int]], list[str]]:
-        """Prepare groups for their epochs; return those that are, and what keeps the others. Repeating is harmless."""
-        begun = time.monotonic()
-        due = {group: epoch for group, epoch in epochs.items() if self._parts.record.raised(group) < epoch}
-        if due:
-            await asyncio.to_thread(self._parts.record.prepare, due)
-        results = await asyncio.gather(*(self._group(g, e) for g, e in due.items()), return_exceptions=True)
-        reasons = []
-        for group, result in zip(due, results, strict=True):
-            if isinstance(result, PrepareError | TimeoutError | DovecotError | OSError):
-                reasons.append(f"group {group}: {result or type(result).__name__}")
-            elif isinstance(result, BaseException):
-                raise result
-        if due:
-            log.info(
-                "%d groups prepared in %.1f s; in the way: %s", len(due), time.monotonic() - begun, reasons or "nothing"
-            )
+        """Prepare groups for their epochs; return those that are, and what keeps the others. Repeating is harmless.
+
+        Groups that take longer than ANSWER_S go on; they are done when somebody asks again.
+        """
+        async with self._starting:
+            tasks = await self._start(epochs)
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=ANSWER_S)
+        reasons = [f"group {group}: {reason}" for group, task in tasks.items() if (reason := _reason(task))]
+        if tasks:
+            log.info("groups %s were asked for; in the way: %s", sorted(tasks), reasons or "nothing")
         return [(g, e) for g, e in epochs.items() if self._parts.record.raised(g) >= e], reasons
+
+    async def _start(self, epochs: dict[int, int]) -> dict[int, asyncio.Task[None]]:
+        """Refuse older homes of groups that are due, and begin to prepare those that are not under way."""
+        due = {group: epoch for group, epoch in epochs.items() if self._parts.record.raised(group) < epoch}
+        new = {group: epoch for group, epoch in due.items() if (group, epoch) not in self._running}
+        if new:
+            await asyncio.to_thread(self._parts.record.prepare, new)
+        for group, epoch in new.items():
+            task = asyncio.create_task(self._group(group, epoch))
+            self._running[group, epoch] = task
+            task.add_done_callback(lambda _, key=(group, epoch): self._running.pop(key, None))  # type: ignore[misc]
+        return {group: self._running[group, epoch] for group, epoch in due.items() if (group, epoch) in self._running}
 
     async def _group(self, group: int, epoch: int) -> None:
         if not self._parts.members.known:
@@ -78,3 +87,11 @@ def raise_mailbox(upkeep: Api, user: str) -> None:
     """Raise the counters of all folders of a mailbox; raises DovecotError."""
     targets = [Folder(f.name, *raised(f.uid_next, f.highest_modseq)) for f in dovecot.folders(upkeep, user)]
     dovecot.raise_counters(upkeep, user, targets)
+
+
+def _reason(task: asyncio.Task[None]) -> str:
+    """Return why a group is not prepared; empty if it is."""
+    if not task.done():
+        return "it takes longer; ask again"
+    error = task.exception()
+    return "" if error is None else str(error) or type(error).__name__

@@ -115,19 +115,23 @@ class Standby:
         known = self._parts.record.declared_by(peer)
         return {}, json.dumps([[group, d.epoch, sorted(d.without)] for group, d in known.items()]).encode()
 
-    async def held(self, _peer: str, _fields: dict[str, Any], body: bytes) -> Answer:
-        """Say of each [user, ingest id] whether home and standby hold what became of it: two JSON lists."""
-        asked = wire.user_ids(body)
-        vouched = {user for user, _ in asked if self._vouches(user)}
+    async def held(self, _peer: str, fields: dict[str, Any], _body: bytes) -> Answer:
+        """Say which ids home and standby hold: `held` is {user: [ids]}, without users that it can't vouch for."""
+        asked = [question for question in wire.questions(fields) if self._vouches(question.claim)]
 
-        def look() -> list[bool]:
-            ledgers = {user: ledger.read(self._parts.store.ledger(user)) for user in vouched}
-            return [user in ledgers and ledger.ingest_key(i, user) in ledgers[user] for user, i in asked]
+        def look() -> list[set[str]]:
+            found = []
+            for question in asked:
+                user = question.claim.user
+                records = ledger.read(self._parts.store.ledger(user))
+                found.append({i for i in question.ids if ledger.ingest_key(i, user) in records})
+            return found
 
-        found = await asyncio.to_thread(look)
-        # A declaration may have ended while files were read.
-        held = [yes and self._vouches(user) for yes, (user, _) in zip(found, asked, strict=True)]
-        return {}, json.dumps(held).encode()
+        held: dict[str, set[str]] = {}
+        for question, ids in zip(asked, await asyncio.to_thread(look), strict=True):
+            if self._vouches(question.claim):  # a declaration may have ended while files were read
+                held.setdefault(question.claim.user, set()).update(ids)
+        return {"held": {user: sorted(ids) for user, ids in held.items()}}, b""
 
     async def digest(self, peer: str, fields: dict[str, Any], _body: bytes) -> Answer:
         """Tell the digests of a mailbox's parts."""
@@ -139,12 +143,14 @@ class Standby:
                 raise Refusal(str(error)) from error
         return {}, json.dumps(found).encode()
 
-    def _vouches(self, user: str) -> bool:
-        group = self._parts.members.group_of(user)
-        if group is None:
+    def _vouches(self, claim: Claim) -> bool:
+        placement, record = self._parts.view.placements.get(claim.group), self._parts.record
+        if placement is None or (placement.home, placement.epoch) != (claim.home, claim.epoch):
             return False
-        placement, record = self._parts.view.placements.get(group), self._parts.record
-        return vouches(self._parts.me, user, placement, record.declared(group), record.prepared(group))
+        if self._parts.members.group_of(claim.user) != claim.group:
+            return False
+        declared, prepared = record.declared(claim.group), record.prepared(claim.group)
+        return vouches(self._parts.me, claim.user, placement, declared, prepared)
 
     @asynccontextmanager
     async def _taken(self, claim: Claim) -> AsyncIterator[None]:

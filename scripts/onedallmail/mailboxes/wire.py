@@ -87,10 +87,21 @@ def _parts(body: bytes) -> tuple[Any, Ledger]:
         raise ValueError(msg) from error
 
 
-def user_ids(body: bytes) -> list[tuple[str, str]]:
-    """Return pairs of user and ingest id of a question; raises Refusal."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which of these ingest ids do home and standby of a user hold? The claim says whom the asker takes for the home."""
+
+    claim: Claim
+    ids: frozenset[str]
+
+
+def questions(fields: dict[str, Any]) -> list[Question]:
+    """Return what `items` asks, a list of [user, group, epoch, home, [ids]]; raises Refusal."""
     try:
-        return [(str(user).lower(), str(ingest_id)) for user, ingest_id in json.loads(body)]
-    except (ValueError, TypeError) as error:
-        msg = f"a JSON list of [user, ingest id] is expected ({error})"
+        return [
+            Question(Claim(int(group), int(epoch), str(home), str(user).lower()), frozenset(map(str, ids)))
+            for user, group, epoch, home, ids in fields["items"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        msg = f"items must be a list of [user, group, epoch, home, [ids]] ({error})"
         raise Refusal(msg) from error
