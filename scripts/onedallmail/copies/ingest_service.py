@@ -5,11 +5,12 @@ import grp
 import logging
 import os
 import signal
+import ssl
 import sys
 from pathlib import Path
 
-from onedallmail.channel.client import Client
-from onedallmail.channel.identity import Identity
+from onedallmail.channel.peers import Peers
+from onedallmail.channel.settings import ChannelSettingsError
 from onedallmail.copies import status
 from onedallmail.copies.ingest_milter import Memory, Milter
 from onedallmail.copies.keeper import Keeper
@@ -28,31 +29,16 @@ OVERHEAD_BYTES = 1024 * 1024
 log = logging.getLogger("copies")
 
 
-class Peers:
-    """A client for each server, made when it is first needed."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Read this server's identity; raises OSError, ssl.SSLError or ChannelSettingsError."""
-        self._settings = settings.channel
-        self._identity = Identity(settings.channel)
-        self._clients: dict[str, Client] = {}
-
-    def client(self, server: str) -> Client:
-        """Return the client of a server."""
-        if server not in self._clients:
-            self._clients[server] = Client(self._settings, server, identity=self._identity)
-        return self._clients[server]
-
-    async def put(self, server: str, label: Label, parts: bytes, timeout_s: float) -> None:
-        """Store a copy there; raises ChannelError."""
-        await self.client(server).call("put", {"copy": label.as_record()}, parts, timeout_s=timeout_s)
-
-
 async def run(settings: Settings) -> None:
-    """Serve until a signal ends it; raises OSError."""
+    """Serve until a signal ends it; raises OSError, ssl.SSLError, ChannelSettingsError or StoreError."""
     store = Store(settings.directory / "store", "ingest", min_free_bytes=settings.min_free_bytes)
     key = SealingKey(Kms(settings.kms.arns, settings.kms.context))
-    keeper = Keeper(settings, store, key, PlacementFiles(settings.placement), Peers(settings).put)
+    peers = Peers(settings.channel)
+
+    async def put(server: str, label: Label, parts: bytes, timeout_s: float) -> None:
+        await peers.call(server, "put", {"copy": label.as_record()}, parts, timeout_s=timeout_s)
+
+    keeper = Keeper(settings, store, key, PlacementFiles(settings.placement), put)
     await key.renew()
     milter = Milter(keeper.keep, Memory(settings.buffered_bytes, settings.message_bytes + OVERHEAD_BYTES))
     listener = await _listener(settings, milter)
@@ -93,7 +79,7 @@ def main(arguments: list[str]) -> int:
         settings = load_settings(Path(arguments[1]) if arguments else CONFIGURATION)
         if not arguments:
             asyncio.run(run(settings))
-    except (SettingsError, StoreError) as error:
+    except (SettingsError, StoreError, ChannelSettingsError, ssl.SSLError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message is for an operator
         return 1
     return 0

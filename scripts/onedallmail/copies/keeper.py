@@ -63,9 +63,6 @@ class Keeper:
     async def keep(self, message: Message) -> str:
         """Return the id of a message of which two copies are on disk; raises NotKeptError."""
         try:
-            if not message.queue_id:
-                msg = "Postfix named no queue id: milter_end_of_data_macros must contain i"
-                raise NotKeptError(msg)
             return await self._keep(message)
         except (NotKeptError, KeysAwayError, StoreError) as error:
             self.counts.refused += 1
@@ -73,6 +70,9 @@ class Keeper:
             raise NotKeptError(self.error) from error
 
     async def _keep(self, message: Message) -> str:
+        if not message.queue_id:
+            msg = "Postfix named no queue id: milter_end_of_data_macros must contain i"
+            raise NotKeptError(msg)
         if message.size_bytes > LARGE_BYTES:
             label, parts = await asyncio.to_thread(self._sealed, message)
         else:

@@ -10,8 +10,8 @@ from pathlib import Path
 from onedallmail.copies.record import MAX_LINE_BYTES, NAME, CopyError, Label, decode_line, encode
 
 IDENTITY = "store.json"
-FOLDERS = tuple(f"{number:02x}" for number in range(256))
-"""By the first two digits of the ingest id: flushing a small folder stays cheap when many copies wait."""
+FOLDERS = tuple("0123456789abcdef")
+"""By the first digit of the ingest id: folders stay small when many copies wait."""
 TEMPORARY = ".tmp"
 
 
@@ -78,13 +78,28 @@ class Store:
 
     def label(self, name: str) -> Label:
         """Return what a copy is; raises StoreError or CopyError."""
-        with self._opened(name) as line:
-            return self._labelled(name, line[0])
+        try:
+            with self._path(name).open("rb") as file:
+                return self._labelled(name, file.readline(MAX_LINE_BYTES))
+        except OSError as error:
+            raise self._unread(name, error) from error
 
     def read(self, name: str) -> tuple[Label, bytes]:
         """Return a copy's label and sealed parts; raises StoreError or CopyError."""
-        with self._opened(name, whole=True) as (line, parts):
-            return self._labelled(name, line), parts
+        try:
+            with self._path(name).open("rb") as file:
+                return self._labelled(name, file.readline(MAX_LINE_BYTES)), file.read()
+        except OSError as error:
+            raise self._unread(name, error) from error
+
+    def envelope(self, name: str) -> tuple[Label, bytes]:
+        """Return a copy's label and its sealed envelope; raises StoreError or CopyError."""
+        try:
+            with self._path(name).open("rb") as file:
+                label = self._labelled(name, file.readline(MAX_LINE_BYTES))
+                return label, file.read(label.envelope_bytes)
+        except OSError as error:
+            raise self._unread(name, error) from error
 
     def size_bytes(self, name: str) -> int:
         """Return the size of a copy's file, 0 when it has gone."""
@@ -102,7 +117,7 @@ class Store:
         if not NAME.fullmatch(name):
             msg = f"{name[:200]!r} is no name of a copy"
             raise CopyError(msg)
-        return self.directory / name[:2] / name
+        return self.directory / name[:1] / name
 
     def _check_space(self, size_bytes: int) -> None:
         space = os.statvfs(self.directory)
@@ -111,14 +126,8 @@ class Store:
             msg = f"{free_bytes} bytes are free, {self._min_free_bytes} must stay free; make room on this disk"
             raise StoreError(msg)
 
-    @contextlib.contextmanager
-    def _opened(self, name: str, *, whole: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            with self._path(name).open("rb") as file:
-                yield file.readline(MAX_LINE_BYTES), file.read() if whole else b""
-        except OSError as error:
-            msg = f"{self.directory}: copy {name} can't be read: {error.strerror or error}"
-            raise StoreError(msg) from error
+    def _unread(self, name: str, error: OSError) -> StoreError:
+        return StoreError(f"{self.directory}: copy {name} can't be read: {error.strerror or error}")
 
     @staticmethod
     def _labelled(name: str, line: bytes) -> Label:
