@@ -72,7 +72,6 @@ def settings(directory: Path, channel: ChannelSettings, **changes: object) -> Se
         database_user="x",
         reinjection_port=1,
         socket=directory / "milter.sock",
-        socket_group="root",
         message_bytes=1 << 20,
         buffered_bytes=4 << 20,
         min_free_bytes=0,
