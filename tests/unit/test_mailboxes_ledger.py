@@ -64,7 +64,6 @@ def test_of_a_truncated_file_the_whole_records_are_read(content: Ledger, data: s
         found = ledger.parse(written[:cut])
     except LedgerError as error:
         found = error.read
-        assert "ledger" in str(error)
     assert found.items() <= content.items()
     assert len(found) < len(content) or cut == len(written)
 
@@ -176,9 +175,10 @@ def test_a_forgotten_lock_is_taken_over(tmp_path: Path) -> None:
 def test_a_lock_that_was_taken_over_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / ledger.NAME
     other = tmp_path / f"{ledger.NAME}.lock"
-    with pytest.raises(LockedError, match="taken over"), dotlock(path) as lock:
+    with dotlock(path) as lock:
         other.unlink()
         other.touch()
-        lock.replace(b"x")
+        with pytest.raises(LockedError, match="taken over"):
+            lock.replace(b"x")
     assert not path.exists()
     assert other.exists()

@@ -191,7 +191,7 @@ class Home:
 
     async def _reconcile(self, number: int, placement: Placement) -> None:
         members = self._parts.members.users_of(number)
-        users, _ = due_without(self.declared.get(number), self._parts.me, placement, members)
+        users = due_without(self.declared.get(number), self._parts.me, placement, members)
         try:
             failed = await self._reconciler.group(number, placement, users)
             self.declared[number] = Declared(self._parts.me, placement.epoch, failed)
