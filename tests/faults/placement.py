@@ -1,6 +1,7 @@
 """The placement map as the fault tests see and mend it: through the servers' files, and by compare-and-swap in etcd."""
 
 import json
+from base64 import b64decode
 from typing import Any
 
 from tests.hosts.facts import ETCDCTL
@@ -46,24 +47,21 @@ def signal_service(asked: str, name: str) -> None:
 
 def give_back(wanted: Groups, within_s: float) -> None:
     """Give every group the home and standby that it had, and wait until they are served there."""
-    for _ in range(3):
-        now = groups(MAIL[0])
-        moved = [n for n in wanted if any(now[n][name] != wanted[n][name] for name in ("home", "standby"))]
-        if not moved:
-            break
-        for number in moved:
-            _move(number, wanted[number] | {"epoch": now[number]["epoch"] + 1})
-        eventually("the servers know of it", lambda old=now: groups(MAIL[0]) != old, 10)  # type: ignore[misc] # bound now
+    now = groups(MAIL[0])
+    moved = [n for n in wanted if any(now[n][name] != wanted[n][name] for name in ("home", "standby"))]
+    if moved:
+        _move({number: wanted[number] | {"epoch": now[number]["epoch"] + 1} for number in moved})
     by_home = {name: {n for n, group in wanted.items() if group["home"] == name} for name in MAIL}
     eventually("groups are served where they were", lambda: all(served(n) == by_home[n] for n in MAIL), within_s)
 
 
-def _move(number: str, group: dict[str, Any]) -> None:
-    key = f"{GROUPS}{number}"
-    read = run_on(MAIL[0], f"{ETCDCTL} get {key} --write-out=json")
-    revision = json.loads(read.stdout)["kvs"][0]["mod_revision"]
-    value = json.dumps(group, separators=(",", ":"))
-    transaction = f'mod("{key}") = "{revision}"\n\nput {key} {json.dumps(value)}\n\n\n'
-    output = run_on(MAIL[0], f"{ETCDCTL} txn <<'END'\n{transaction}\nEND")
+def _move(moves: Groups) -> None:
+    """Write groups if none of them changed meanwhile."""
+    read = run_on(MAIL[0], f"{ETCDCTL} get --prefix {GROUPS} --keys-only --write-out=json")
+    revisions = {b64decode(kv["key"]).decode(): kv["mod_revision"] for kv in json.loads(read.stdout)["kvs"]}
+    conditions = "".join(f'mod("{GROUPS}{n}") = "{revisions[f"{GROUPS}{n}"]}"\n' for n in moves)
+    values = {n: json.dumps(json.dumps(group, separators=(",", ":"))) for n, group in moves.items()}
+    puts = "".join(f"put {GROUPS}{n} {value}\n" for n, value in values.items())
+    output = run_on(MAIL[0], f"{ETCDCTL} txn <<'END'\n{conditions}\n{puts}\n\nEND")
     assert output.code == 0, output
     assert "SUCCESS" in output.stdout, output

@@ -158,6 +158,21 @@ def test_an_answer_that_is_none_prepares_nothing(
     assert preparer.allowed == {}
 
 
+def test_a_group_that_is_left_out_is_asked_for_again(
+    tmp_path: Path, mailboxes: Mailboxes, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    mailboxes.answers += ['{"prepared": [[3, 2]], "error": "a mailbox is locked"}\n'] * 2
+    preparer = Preparer(tmp_path / "mailboxes.sock", 10, {}, lambda: None, clock)
+    preparer.want({3: 2, 5: 4})
+    preparer.turn()
+    assert preparer.allowed == {3: 2}
+    clock.now += 10
+    preparer.turn()
+    assert preparer.allowed == {3: 2, 5: 4}
+    assert "a mailbox is locked" in caplog.text
+    assert json.loads(mailboxes.asked[1]) == {"prepare": [[5, 4]]}
+
+
 def test_a_service_that_is_not_there_is_waited_for_a_little(tmp_path: Path, clock: Clock) -> None:
     preparer = Preparer(tmp_path / "mailboxes.sock", 10, {}, lambda: None, clock)
     preparer.want({3: 2})

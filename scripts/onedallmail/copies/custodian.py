@@ -73,6 +73,8 @@ class Custodian:
                 await self.round()
             except OSError as error:
                 log.error("%s", error)  # noqa: TRY400 - the next round tries again
+            except Exception:
+                log.exception("a round was not finished")  # other copies must not wait for what broke it
             await asyncio.sleep(ROUND_S)
 
     async def round(self) -> None:

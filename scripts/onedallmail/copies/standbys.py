@@ -77,13 +77,13 @@ async def _ask_one(standby: str, items: list[Item], ask: Ask) -> dict[tuple[str,
     """Return what the standby says of each user and id; nothing of the users for whom it does not vouch."""
     try:
         answer = dict((await ask(standby, {"items": items}))["held"])
+        vouched = {user: frozenset(ids) for user, ids in answer.items()}
     except ChannelError as error:
         log.info("%s", error)
         return {}
     except (KeyError, TypeError, ValueError) as error:
         log.error("held at %s: an answer that is none: %s", standby, error)  # noqa: TRY400 - a peer's fault
         return {}
-    vouched = {user: frozenset(ids) for user, ids in answer.items()}
     return {
         (user, copy_id): Held.YES if copy_id in vouched[user] else Held.NO
         for user, _, _, _, ids in items

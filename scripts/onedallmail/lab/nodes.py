@@ -195,7 +195,7 @@ def _image_of(place: NodePlace) -> Path | None:
 
 
 def _command(pid: int) -> str:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 

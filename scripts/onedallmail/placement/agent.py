@@ -117,7 +117,6 @@ class Agent:
     def _apply(self, view: View, lease: Lease | None) -> None:
         """Write the files. A group that comes here is served once its mailboxes are prepared, under a lease."""
         server, directory = self._settings.server, self._settings.directory
-        self._preparer.want(rules.unprepared(view.placements, server, self._preparer.prepared))
         here = rules.served(view.placements, server, self._preparer.allowed)
         if lease is None:
             here &= self._here
@@ -126,6 +125,7 @@ class Agent:
         if files.write_map(view.placements, view.changed, self._settings, here):
             log.info("files follow revision %d; groups with a new home: %s", view.changed, moved or "none")
             self._written_at = self._clock()
+        self._preparer.want(rules.unprepared(view.placements, server, self._preparer.prepared))
         files.write_prepared(self._preparer.prepared, directory)
         now = iso_now()
         files.write_alive(view.alive, now, directory)

@@ -39,6 +39,7 @@ class Preparer:
         self._waived: dict[int, int] = {}
         self._wanted: dict[int, int] = {}
         self._since: float | None = None
+        self._said = ""
 
     def want(self, groups: Mapping[int, int]) -> None:
         """Say which groups (to epoch) are to be prepared; others are forgotten."""
@@ -85,7 +86,9 @@ class Preparer:
             left = dict(self._wanted)
         log.info("mailboxes of %d groups are prepared", len(done))
         self._on_change()
-        return self._failed(ValueError(f"it left out {sorted(left)}")) if left else 0.0
+        return (
+            self._failed(ValueError(f"it left out {sorted(left)}: {self._said or 'no reason given'}")) if left else 0.0
+        )
 
     def _open(self) -> dict[int, int]:
         return {n: epoch for n, epoch in self._wanted.items() if self._waived.get(n) != epoch}
@@ -117,5 +120,6 @@ class Preparer:
         if not isinstance(answer, dict) or not isinstance(answer.get("prepared"), list):
             msg = f"it answered {str(answer)[:200]}, not which groups are prepared"
             raise ValueError(msg)  # noqa: TRY004 - what came over the socket is no argument
+        self._said = str(answer.get("error") or "")
         done = {int(number): int(epoch) for number, epoch in answer["prepared"]}
         return {n: epoch for n, epoch in done.items() if wanted.get(n) == epoch}
