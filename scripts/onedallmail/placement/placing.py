@@ -10,6 +10,8 @@ from onedallmail.placement.board import HOME, ROLES, STANDBY, Board, Pair
 
 Change = tuple[int, Pair]
 """A group and its new home and standby."""
+SWAPS, COPIES = 1, 3
+"""Moves that a swap needs, and at most those of a change of one server with its copy."""
 SETTLED = 0.25
 """A server beyond the tolerance is brought to this part of it, so that it rests for a while."""
 BETTER = 1e-9
@@ -62,12 +64,13 @@ def _anywhere(board: Board, group: int) -> Iterator[Pair]:
         yield home, standby
 
 
-def balance(board: Board, tolerance: float) -> None:
+def balance(board: Board, tolerance: float, most: int | None = None) -> bool:
     """Move groups from and to servers that are further from their target than the tolerance, while that helps.
 
-    Every change makes the sum of excess^2/weight smaller, so this ends; and it ends where it would not begin again.
+    Every change makes the sum of excess^2/weight smaller, so this ends, also in parts; and it ends where it would not
+    begin again. Returns whether it was stopped because its changes need `most` moves.
     """
-    moved = True
+    moved, spent = True, 0
     while moved:
         moved = False
         for role, server in _beyond(board, tolerance):
@@ -75,8 +78,13 @@ def balance(board: Board, tolerance: float) -> None:
                 found = _best_change(board, role, server, tolerance)
                 if found is None:
                     break
+                group, (home, standby) = found
+                spent += SWAPS if board.at[group] == (standby, home) else COPIES
+                if most is not None and spent > most:
+                    return True
                 board.put(*found)
                 moved = True
+    return False
 
 
 def _beyond(board: Board, tolerance: float) -> list[tuple[int, int]]:
