@@ -1,4 +1,4 @@
-"""How long the planner takes for 10 million mailboxes on 1,024 servers, and how much it copies. Prints, judges no time."""
+"""How long the planner takes for 10 million mailboxes on 1,024 servers, and what it copies. It judges no time."""
 
 import resource
 import time

@@ -35,7 +35,8 @@ def run(*words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_nothing_moves_in_a_balanced_map(told: PlacementMap) -> None:
+@pytest.mark.usefixtures("told")
+def test_nothing_moves_in_a_balanced_map() -> None:
     code, text = run()
     assert (code, "nothing has to move" in text) == (0, True), text
 
@@ -50,7 +51,8 @@ def test_a_drained_server_s_groups_are_shown_with_reason_and_cost(told: Placemen
     assert "draining" in run("--drain", "a1")[1]
 
 
-def test_the_most_moves_are_kept_and_more_is_said(told: PlacementMap) -> None:
+@pytest.mark.usefixtures("told")
+def test_the_most_moves_are_kept_and_more_is_said() -> None:
     document = json.loads(run("--drain", "a1", "--most", "4", "--json")[1])
     assert len(document["moves"]) <= 4
     assert document["more"]
@@ -82,6 +84,7 @@ def test_what_can_not_be_ends_with_one_line(told: PlacementMap, words: tuple[str
     assert (code, reason in text) == (1, True), text
 
 
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -96,7 +99,7 @@ def test_what_can_not_be_ends_with_one_line(told: PlacementMap, words: tuple[str
         ('{"pins": [{"groups": "1"}]}', "needs a name"),
     ],
 )
-def test_wrong_wishes_are_refused(told: PlacementMap, tmp_path: Path, text: str, reason: str) -> None:
+def test_wrong_wishes_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "wishes.json"
     path.write_text(text)
     code, output = run("--wishes", str(path))

@@ -19,6 +19,7 @@ SELECT coalesce(jsonb_object_agg(placement_group, n), '{}') FROM (
 
 
 def plan_command(
+    *,
     wishes: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="JSON with weights, states and pins.")
     ] = None,
