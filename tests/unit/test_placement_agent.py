@@ -200,7 +200,7 @@ def test_a_key_of_an_unknown_server_harms_nothing(service: Service, store: Memor
     [
         ({"server": "z9"}, "'z9' is not among"),
         ({"groups": 0}, "groups is 0"),
-        ({"groups": 5000}, "choose 1 to 4096"),
+        ({"groups": 65537}, "choose 1 to 65536"),
         ({"lease": {"ttl_s": 2, "request_timeout_s": 1.5, "patience_s": 60}}, "choose 4 or more"),
         ({"fence": {"ports": [], "file": "/x"}}, "ports is empty"),
     ],

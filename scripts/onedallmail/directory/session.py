@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from onedallmail.placement.map import PlacementMap, from_record
 from onedallmail.stackfile import load_platform
 
 from .errors import ConflictError, DirectoryError, LeaderError, UnconfirmedError
@@ -104,6 +105,17 @@ def homes(stack: str) -> dict[int, str] | None:
             continue
         if found:
             return found
+    return None
+
+
+def placements(stack: str) -> PlacementMap | None:
+    """Return the placement map as a mail server knows it; None when none does."""
+    for server in load_platform(stack).mail_servers:
+        try:
+            groups = json.loads(_ssh(stack, server.name, f"cat {GROUPS_FILE}", ""))["groups"]
+            return {int(number): from_record(int(number), record) for number, record in groups.items()}
+        except (_Refused, ValueError, KeyError, TypeError, AttributeError):
+            continue
     return None
 
 

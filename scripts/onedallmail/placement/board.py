@@ -41,10 +41,8 @@ class Board:
         self._target = tuple([kind[name] for name in self.names] for kind in targets)
         self._between: defaultdict[Pair, int] = defaultdict(int)
         self._rules, self._free = fleet.rules(), fleet.free
-        self._order: tuple[dict[str, list[tuple[float, int]]], ...] = ({}, {})
-        for role in ROLES:
-            for server in range(len(hosts)):
-                insort(self._order[role].setdefault(self.region[server], []), (self.height(role, server), server))
+        self._order: list[dict[str, list[tuple[float, int]]]] = []
+        """By role and region: the servers by height. Made when it is first asked for, and kept from then on."""
 
     def rule(self, group: int) -> Rule:
         """Return where a group may be."""
@@ -76,6 +74,9 @@ class Board:
             self.at[group] = pair
 
     def _shift(self, role: int, server: int, size: int) -> None:
+        if not self._order:
+            self.load[role][server] += size
+            return
         order = self._order[role][self.region[server]]
         del order[bisect_left(order, (self.height(role, server), server))]
         self.load[role][server] += size
@@ -86,6 +87,17 @@ class Board:
         home, standby = self.region[pair[HOME]], self.region[pair[STANDBY]]
         rule = self.rule(group)
         return home != standby and home in rule.homes and home in rule.regions and standby in rule.regions
+
+    def within(self, group: int, pair: Pair, tolerance: float) -> bool:
+        """Return whether no server would be out of tolerance by the change that is not further out now."""
+        size, old = self.loads[group], self.at[group]
+        for role in ROLES:
+            if old[role] != pair[role]:
+                for server, change in ((old[role], -size), (pair[role], size)):
+                    now = self.excess(role, server)
+                    if abs(now + change) > max(tolerance * self.share[server], abs(now)):
+                        return False
+        return True
 
     def gain(self, group: int, pair: Pair) -> float:
         """Return by how much the map gets better if the group goes there (sum of excess^2/weight falls)."""
@@ -105,9 +117,17 @@ class Board:
 
     def lowest(self, role: int, regions: frozenset[str]) -> Iterator[int]:
         """Yield the few servers of each region that need most in a role."""
+        if not self._order:
+            self._order = [self._ordered(role) for role in ROLES]
         for region in sorted(regions):
             for _, server in self._order[role][region][:FIRST]:
                 yield server
+
+    def _ordered(self, role: int) -> dict[str, list[tuple[float, int]]]:
+        order: dict[str, list[tuple[float, int]]] = {}
+        for server in self.by_height(role):
+            order.setdefault(self.region[server], []).append((self.height(role, server), server))
+        return order
 
     def by_height(self, role: int) -> list[int]:
         """Return all servers, those that need most in a role first."""

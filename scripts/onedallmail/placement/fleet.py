@@ -87,7 +87,8 @@ class Fleet:
 
     def rules(self) -> dict[int, Rule]:
         """Return the rule of each pinned group; all others follow `free`."""
-        return {number: self.rule(pin) for pin in self.pins for number in pin.groups}
+        ruled = [(self.rule(pin), pin.groups) for pin in self.pins]
+        return {number: rule for rule, groups in ruled for number in groups}
 
     @property
     def free(self) -> Rule:

@@ -4,10 +4,14 @@ What a move costs is what is copied: a group's size for each of its two servers 
 home can be swapped without a copy, so swaps are tried before copies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from onedallmail.placement.board import HOME, ROLES, STANDBY, Board, Pair
 
+Change = tuple[int, Pair]
+"""A group and its new home and standby."""
+SWAPS, COPIES = 1, 3
+"""Moves that a swap needs, and at most those of a change of one server with its copy."""
 SETTLED = 0.25
 """A server beyond the tolerance is brought to this part of it, so that it rests for a while."""
 BETTER = 1e-9
@@ -60,21 +64,27 @@ def _anywhere(board: Board, group: int) -> Iterator[Pair]:
         yield home, standby
 
 
-def balance(board: Board, tolerance: float) -> None:
+def balance(board: Board, tolerance: float, most: int | None = None) -> bool:
     """Move groups from and to servers that are further from their target than the tolerance, while that helps.
 
-    Every change makes the sum of excess^2/weight smaller, so this ends; and it ends where it would not begin again.
+    Every change makes the sum of excess^2/weight smaller, so this ends, also in parts; and it ends where it would not
+    begin again. Returns whether it was stopped because its changes need `most` moves.
     """
-    moved = True
+    moved, spent = True, 0
     while moved:
         moved = False
         for role, server in _beyond(board, tolerance):
             while abs(board.excess(role, server)) > SETTLED * tolerance * board.share[server]:
-                found = _best_swap(board, role, server) or _best_copy(board, role, server)
+                found = _best_change(board, role, server, tolerance)
                 if found is None:
                     break
+                group, (home, standby) = found
+                spent += SWAPS if board.at[group] == (standby, home) else COPIES
+                if most is not None and spent > most:
+                    return True
                 board.put(*found)
                 moved = True
+    return False
 
 
 def _beyond(board: Board, tolerance: float) -> list[tuple[int, int]]:
@@ -87,28 +97,40 @@ def _beyond(board: Board, tolerance: float) -> list[tuple[int, int]]:
     return [(role, server) for distance, role, server in sorted(found) if -distance > tolerance]
 
 
-def _best_swap(board: Board, role: int, server: int) -> tuple[int, Pair] | None:
-    gives = board.excess(role, server) > 0
-    groups = board.held[role if gives else 1 - role][server]
-    return _best(board, ((group, (board.at[group][STANDBY], board.at[group][HOME])) for group in groups))
+def _best_change(board: Board, role: int, server: int, tolerance: float) -> Change | None:
+    """Return the best swap, or the best copy, first among those that drive no server out of tolerance."""
 
+    def within(group: int, pair: Pair) -> bool:
+        return board.within(group, pair, tolerance)
 
-def _best_copy(board: Board, role: int, server: int) -> tuple[int, Pair] | None:
-    """Return the best change between this server and the farthest other that can help it."""
-    gives = board.excess(role, server) > 0
-    order = board.by_height(role)
-    height = board.height(role, server)
-    for other in order if gives else reversed(order):
-        if (board.height(role, other) >= height) if gives else (board.height(role, other) <= height):
-            return None
-        giver, taker = (server, other) if gives else (other, server)
-        found = _best(board, _copies(board, role, giver, taker))
+    for agreed in (within, board.allowed):
+        found = _best(board, _swaps(board, role, server), agreed)
+        for giver, taker in () if found else _partners(board, role, server):
+            found = _best(board, _copies(board, role, giver, taker), agreed)
+            if found:
+                break
         if found:
             return found
     return None
 
 
-def _copies(board: Board, role: int, giver: int, taker: int) -> Iterator[tuple[int, Pair]]:
+def _swaps(board: Board, role: int, server: int) -> Iterator[Change]:
+    gives = board.excess(role, server) > 0
+    for group in board.held[role if gives else 1 - role][server]:
+        yield group, (board.at[group][STANDBY], board.at[group][HOME])
+
+
+def _partners(board: Board, role: int, server: int) -> Iterator[Pair]:
+    """Yield (giver, taker) of this server and each other that it may help or be helped by, the farthest first."""
+    gives = board.excess(role, server) > 0
+    order, height = board.by_height(role), board.height(role, server)
+    for other in order if gives else reversed(order):
+        if (board.height(role, other) >= height) if gives else (board.height(role, other) <= height):
+            return
+        yield (server, other) if gives else (other, server)
+
+
+def _copies(board: Board, role: int, giver: int, taker: int) -> Iterator[Change]:
     """Yield the changes that bring a role of one group from one server to another and copy it once."""
     for group in board.held[role][giver]:
         home, standby = board.at[group]
@@ -119,12 +141,12 @@ def _copies(board: Board, role: int, giver: int, taker: int) -> Iterator[tuple[i
             yield group, (taker, home)
 
 
-def _best(board: Board, choices: Iterator[tuple[int, Pair]]) -> tuple[int, Pair] | None:
+def _best(board: Board, changes: Iterator[Change], agreed: Callable[[int, Pair], bool]) -> Change | None:
     least = BETTER * board.mean * board.mean
     found = (
         (gain, -group, pair)
-        for group, pair in choices
-        if board.allowed(group, pair) and (gain := board.gain(group, pair)) > least
+        for group, pair in changes
+        if (gain := board.gain(group, pair)) > least and board.allowed(group, pair) and agreed(group, pair)
     )
     best = max(found, default=None)
     return (-best[1], best[2]) if best else None

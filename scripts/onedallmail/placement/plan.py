@@ -26,14 +26,14 @@ class Plan:
     """Moves in the order in which to make them, and how far servers are from their targets before and after.
 
     Imbalance: the largest distance of a server's home or standby load from its target, as a part of its share by
-    weight; groups that must move are not counted until they have. `left` is the number of groups whose moves did not
-    fit into the most that were asked for.
+    weight; groups that must move are not counted until they have. `more` says that not all moves fit into the most
+    that were asked for.
     """
 
     moves: tuple[Move, ...]
     before: float
     after: float
-    left: int = 0
+    more: bool = False
 
     @property
     def copied(self) -> int:
@@ -64,11 +64,14 @@ def plan(
     before = board.imbalance()
     for group in sorted(forced, key=lambda number: (-board.loads[number], number)):
         place(board, group, *_kept(board, group, present))
-    balance(board, tolerance)
-    ways = _ways(board, fleet, present, sizes, forced)
-    made, left = _limited(ways, most)
-    _put_back(board, present, left)
-    return Plan(tuple(move for moves in made for move in moves), before, board.imbalance(), len(left))
+    made, left = _limited(_ways(board, fleet, present, sizes, forced), most)
+    for moves in left:
+        board.put(moves[0].group, None)
+    more = bool(left)
+    if not left:
+        more = balance(board, tolerance, None if most is None else most - sum(map(len, made)))
+        made = _ways(board, fleet, present, sizes, forced)
+    return Plan(tuple(move for moves in made for move in moves), before, board.imbalance(), more)
 
 
 def applied(present: PlacementMap, moves: Sequence[Move]) -> PlacementMap:
@@ -140,7 +143,7 @@ def _ways(
     """Return the moves of each group that moves, the most urgent groups first, among equals those that copy least."""
     urgency = {reason: number for number, reason in enumerate(Reason)}
     found = []
-    for group in range(fleet.groups):
+    for group in sorted(board.at):
         wanted = board.names[board.at[group][0]], board.names[board.at[group][1]]
         size = sizes.get(group, 0)
         if group not in present:
@@ -172,11 +175,3 @@ def _limited(ways: Ways, most: int | None) -> tuple[Ways, Ways]:
         if moves > most:
             return ways[:number], ways[number:]
     return ways, ()
-
-
-def _put_back(board: Board, present: PlacementMap, ways: Ways) -> None:
-    for moves in ways:
-        group = moves[0].group
-        old = present.get(group)
-        stays = moves[0].reason is Reason.BALANCE and old is not None
-        board.put(group, (board.number[old.home], board.number[old.standby]) if old and stays else None)

@@ -140,7 +140,7 @@ class StackConfig(Strict):
     owner: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
     domains: tuple[Domain, ...] = Field(min_length=1)
     regions: tuple[RegionConfig, ...] = Field(min_length=1)
-    placement_groups: Annotated[int, Field(ge=8, le=4096)] = 64
+    placement_groups: Annotated[int, Field(ge=8, le=65536)] = 64
     instance_type: str = "m7i.large"
     volume_size_gb: Annotated[int, Field(ge=20, le=16384)] = 100
     evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
