@@ -54,7 +54,7 @@ MAIL_ONLY = {
     "placement-modes": "stat -c '%a %U %n' /var/lib/onedallmail/placement /var/lib/onedallmail/placement/*",
     "mail-modes": (
         "stat -c '%a %U %G %n' /var/vmail /var/lib/rspamd/dkim /var/lib/rspamd/dkim/* /var/spool/postfix/private"
-        " /var/spool/postfix/private/dovecot-lmtp /var/spool/postfix/private/auth"
+        " /var/spool/postfix/private/auth /etc/dovecot/secrets.conf /etc/onedallmail/doveadm-api.key"
     ),
 }
 

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from onedallmail.paths import state_dir
 from onedallmail.platform.ports import Port
-from tests.lab import DOMAIN, account_on, password
+from tests.lab import DOMAIN, STACK, account_on, password
 from tests.tls import read_lines, sieve_done, smtp_done
 
 
@@ -45,21 +46,27 @@ def foreign_identity(folder: Path) -> tuple[str, str]:
 
 def gets_service(stream: socket, port: Port) -> str:
     """Try to be served with right words; return what was granted, or nothing. Raises what the connection raises."""
-    match port:
-        case Port.HANDOVER:
-            return _smtp(stream)
-        case Port.IMAP_HOME:
-            return _imap(stream)
-        case Port.SIEVE_HOME:
-            return _sieve(stream)
-        case Port.POSTGRES:
-            return _postgres(stream)
-        case Port.ETCD_CLIENT | Port.ETCD_PEER | Port.PATRONI:
-            stream.sendall(b"GET /version HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n")
-            return stream.recv(200).decode(errors="replace")
-        case _:
-            stream.sendall(b"66 <13>1 2026-01-01T00:00:00Z stranger test - - - a line by a stranger")
-            return stream.recv(200).decode(errors="replace")
+    words = {
+        Port.HANDOVER: _smtp,
+        Port.IMAP_HOME: _imap,
+        Port.SIEVE_HOME: _sieve,
+        Port.SYNC_HOME: _doveadm,
+        Port.POSTGRES: _postgres,
+        Port.ETCD_CLIENT: _http,
+        Port.ETCD_PEER: _http,
+        Port.PATRONI: _http,
+    }
+    return words.get(port, _syslog)(stream)
+
+
+def _http(stream: socket) -> str:
+    stream.sendall(b"GET /version HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n")
+    return stream.recv(200).decode(errors="replace")
+
+
+def _syslog(stream: socket) -> str:
+    stream.sendall(b"66 <13>1 2026-01-01T00:00:00Z stranger test - - - a line by a stranger")
+    return stream.recv(200).decode(errors="replace")
 
 
 def _smtp(stream: socket) -> str:
@@ -86,6 +93,14 @@ def _sieve(stream: socket) -> str:
     stream.sendall(f'AUTHENTICATE "PLAIN" "{token}"\r\n'.encode())
     reply = read_lines(stream, sieve_done)
     return reply.decode() if reply.splitlines()[-1:] and reply.splitlines()[-1].startswith(b"OK") else ""
+
+
+def _doveadm(stream: socket) -> str:
+    secret = (state_dir(STACK) / "secrets" / "doveadm-sync").read_text().strip()
+    token = base64.b64encode(f"\0doveadm\0{secret}".encode()).decode()
+    stream.sendall(f"VERSION\tdoveadm-server\t1\t0\nPLAIN\t{token}\n".encode())
+    reply = read_lines(stream, lambda text: text.endswith((b"+\n", b"-\n")))
+    return reply.decode() if reply.endswith(b"+\n") else ""
 
 
 def _postgres(stream: socket) -> str:

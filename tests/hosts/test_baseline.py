@@ -146,5 +146,6 @@ def test_mail_and_its_secrets_are_closed_to_other_users(facts: Facts) -> None:
     assert signing, "no DKIM key is there"
     for name, (mode, _, _) in rows.items():
         assert int(mode, 8) & 0o007 == 0, f"{name} has mode {mode}"
-    for socket in ("dovecot-lmtp", "auth"):
-        assert rows[f"/var/spool/postfix/private/{socket}"] == ("600", "postfix", "postfix")
+    assert rows["/var/spool/postfix/private/auth"] == ("600", "postfix", "postfix")
+    assert rows["/etc/dovecot/secrets.conf"] == ("600", "root", "root")
+    assert rows["/etc/onedallmail/doveadm-api.key"] == ("640", "root", "vmail")

@@ -13,16 +13,19 @@ from onedallmail.platform.flows import Party
 from onedallmail.platform.ports import Port
 from onedallmail.platform.servers import Server
 from tests.hosts.facts import Facts
+from tests.hosts.local_ports import local_ports
 from tests.lab import PLATFORM, server
 
 pytestmark = pytest.mark.lab
 
 HOOKS = ("input", "forward", "output")
 RESOLVER = {("tcp", Port.DNS.value), ("udp", Port.DNS.value)}
-TUNNEL = {("tcp", Port.IMAP_HOME.value), ("tcp", Port.SIEVE_HOME.value)}
+TUNNEL = {("tcp", port.value) for port in (Port.IMAP_HOME, Port.SIEVE_HOME, Port.SYNC_HOME)}
 """A mail server's own tunnel to the other home servers, on addresses of the loopback network."""
 METADATA = "ec2-metadata"
 """The one rule beside the flows: what EC2 tells an instance of itself."""
+LOCAL = {("tcp", local.port) for local in local_ports().values()}
+"""Ports between a mail server's own programs."""
 HARMLESS_ACCEPTS = (
     'iifname "lo" accept',
     'oifname "lo" accept',
@@ -65,7 +68,7 @@ def test_listening_sockets_are_those_of_the_intent_graph(facts: Facts, lab: Lab,
         else:
             outside.add((protocol, port))
     assert outside == intended_ports(here)
-    allowed = RESOLVER | intended_ports(here) | (TUNNEL if here.role.value == "mail" else set())
+    allowed = RESOLVER | intended_ports(here) | (TUNNEL | LOCAL if here.role.value == "mail" else set())
     assert loopback <= allowed, f"loopback only, yet not foreseen: {loopback - allowed}"
 
 
