@@ -22,6 +22,8 @@ HOOKS = ("input", "forward", "output")
 RESOLVER = {("tcp", Port.DNS.value), ("udp", Port.DNS.value)}
 TUNNEL = {("tcp", port.value) for port in (Port.IMAP_HOME, Port.SIEVE_HOME, Port.SYNC_HOME)}
 """A mail server's own tunnel to the other home servers, on addresses of the loopback network."""
+STATUS_PAGE = {("tcp", 8090)}
+"""The witness's overview, on its loopback interface."""
 METADATA = "ec2-metadata"
 """The one rule beside the flows: what EC2 tells an instance of itself."""
 LOCAL = {("tcp", local.port) for local in local_ports().values()}
@@ -68,7 +70,7 @@ def test_listening_sockets_are_those_of_the_intent_graph(facts: Facts, lab: Lab,
         else:
             outside.add((protocol, port))
     assert outside == intended_ports(here)
-    allowed = RESOLVER | intended_ports(here) | (TUNNEL | LOCAL if here.role.value == "mail" else set())
+    allowed = RESOLVER | intended_ports(here) | (TUNNEL | LOCAL if here.role.value == "mail" else STATUS_PAGE)
     assert loopback <= allowed, f"loopback only, yet not foreseen: {loopback - allowed}"
 
 
