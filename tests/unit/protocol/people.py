@@ -1,0 +1,50 @@
+"""The user at the home: deletes a message, or moves it to another folder.
+
+Nothing is promised for a deletion in the moment between the mailbox's fsync and the ledger's.
+"""
+
+from collections.abc import Iterator
+
+from tests.unit.protocol.explorer import Step
+from tests.unit.protocol.state import (
+    DELETED,
+    FREE,
+    GONE,
+    HAS,
+    NAMES,
+    A,
+    B,
+    State,
+    change_message,
+    listed,
+    serves,
+    spend,
+    with_instances,
+)
+
+
+def moves(state: State) -> Iterator[tuple[Step, State]]:
+    """Yield what the user may do next."""
+    if not (state.budget.delete or state.budget.move):
+        return
+    for home in (A, B):
+        if not serves(state, home):
+            continue
+        for m, message in enumerate(state.messages):
+            for n, i in enumerate(message.instances):
+                if i & HAS[home]:
+                    yield from _act(state, home, m, n)
+
+
+def _act(state: State, home: int, m: int, n: int) -> Iterator[tuple[Step, State]]:
+    instances = list(state.messages[m].instances)
+    instances[n] = instances[n] & ~HAS[home] | GONE[home]
+    if state.budget.delete:
+        after = with_instances(spend(state, "delete"), m, instances)
+        if not listed(after, home) >> m & 1:
+            unmarked = state.servers[home].saved >> m & 1
+            after = change_message(after, m, wish=FREE if unmarked else DELETED)
+        yield Step(f"the user deletes m{m} at {NAMES[home]}", False), after
+    if state.budget.move:
+        after = with_instances(spend(state, "move"), m, [*instances, HAS[home]])
+        yield Step(f"the user moves m{m} to another folder at {NAMES[home]}", False), after
