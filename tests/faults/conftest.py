@@ -11,6 +11,7 @@ import pytest
 from onedallmail.evidence.attachments import Evidence
 from onedallmail.lab import lab as machines
 from onedallmail.lab.lab import Lab
+from tests.faults.placement import give_back, groups
 from tests.hosts.facts import ETCDCTL, PATRONI
 from tests.lab import ALL, MAIL, STACK, account_on, eventually, on_all, require_lab, run_on
 
@@ -41,10 +42,12 @@ def chance(evidence: Evidence, capsys: pytest.CaptureFixture[str]) -> random.Ran
 
 @pytest.fixture
 def whole(lab: Lab) -> Iterator[Lab]:
-    """The lab, healthy before the fault, and put back after it."""
+    """The lab, healthy before the fault, and put back after it: every group where it was, too."""
     wait_until_whole()
+    before = groups(MAIL[0])
     yield lab
     restore()
+    give_back(before, RECOVERS_WITHIN_S)
 
 
 def restore() -> None:

@@ -102,7 +102,7 @@ CHECKS: tuple[tuple[str, Callable[[str, str], None]], ...] = (
     (r"/knot\.conf$|\.ya?ml$", check_yaml),
     (r"/systemd/|/home-tunnel\.conf$", check_sections),
     (r"^/etc/(profile\.d|default)/", check_shell),
-    (r"/nftables\.conf$", check_nftables),
+    (r"/(nftables\.conf|fence\.nft)$", check_nftables),
     (r"\.zone$", check_zone),
     (r"^/etc/(dovecot/dovecot\.conf|rspamd/(override|local)\.d/|logrotate\.d/)", check_braces),
     (r"^/etc/(postfix/(main|sql/\w+)\.cf|sysctl\.d/)", check_settings),

@@ -1,6 +1,7 @@
 """The client of etcd's JSON gateway over real TLS: what it sends, whom it trusts, and how it gets past a dead voter."""
 
 import json
+import socket
 import ssl
 import time
 from base64 import b64encode
@@ -19,8 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from onedallmail.placement.etcd import EtcdClient, EtcdError
+from onedallmail.placement.clock import moment
+from onedallmail.placement.etcd import EtcdClient
 from onedallmail.placement.settings import Etcd
+from onedallmail.placement.store import Compare, EtcdError, Target, Transaction
 
 DEAD = "https://127.0.0.1:9"
 PREFIX = "/p/"
@@ -127,8 +130,12 @@ def server_context(identity: Path) -> ssl.SSLContext:
 
 
 def client(identity: Path, *endpoints: str) -> EtcdClient:
+    return EtcdClient(settings_of(identity, *endpoints))
+
+
+def settings_of(identity: Path, *endpoints: str) -> Etcd:
     certificate, key, ca = (str(identity / name) for name in ("server.crt", "server.key", "ca.crt"))
-    return EtcdClient(Etcd(tuple(endpoints), certificate, key, ca, request_timeout_s=2))
+    return Etcd(tuple(endpoints), certificate, key, ca, request_timeout_s=2)
 
 
 def kvs(**values: str) -> list[dict[str, str]]:
@@ -163,6 +170,66 @@ def test_creation_is_one_transaction_on_the_absence_of_the_whole_prefix(
     assert asked["compare"] == [{**RANGE, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}]
     assert [put["request_put"]["value"] for put in asked["success"]] == [encoded("x"), encoded("y")]
     assert "failure" not in asked
+
+
+@pytest.mark.parametrize(("answer", "held"), [({"succeeded": True}, True), ({"header": {}}, False)])
+def test_a_transaction_carries_every_condition(identity: Path, answer: dict[str, Any], held: bool) -> None:
+    compares = (Compare("/p/0", Target.CHANGED, 12), Compare("/q", Target.CREATED, 0), Compare("/r", Target.LEASE, 7))
+    with serving(GatewayServer(server_context(identity), answer)) as voter:
+        assert client(identity, voter.url).commit(Transaction(compares, {"/p/0": "x"})) is held
+    [(path, asked)] = voter.asked
+    assert path == "/v3/kv/txn"
+    assert asked["compare"] == [
+        {"key": encoded("/p/0"), "target": "MOD", "result": "EQUAL", "mod_revision": "12"},
+        {"key": encoded("/q"), "target": "CREATE", "result": "EQUAL", "create_revision": "0"},
+        {"key": encoded("/r"), "target": "LEASE", "result": "EQUAL", "lease": "7"},
+    ]
+    assert asked["success"] == [{"request_put": {"key": encoded("/p/0"), "value": encoded("x")}}]
+
+
+def test_a_lease_is_granted_and_bound_to_a_key(identity: Path) -> None:
+    with serving(GatewayServer(server_context(identity), {"header": {}, "ID": "77", "TTL": "8"})) as voter:
+        keeper = client(identity, voter.url)
+        granted = keeper.grant(8)
+        keeper.put("/p/a", "x", granted.lease)
+        keeper.revoke(granted.lease)
+    assert (granted.lease, granted.ttl_s) == (77, 8.0)
+    assert voter.asked == [
+        ("/v3/lease/grant", {"TTL": "8"}),
+        ("/v3/kv/put", {"key": encoded("/p/a"), "value": encoded("x"), "lease": "77"}),
+        ("/v3/lease/revoke", {"ID": "77"}),
+    ]
+
+
+@pytest.mark.parametrize(("ttl", "left_s"), [({"TTL": "8"}, 8.0), ({}, 0.0)])
+def test_a_renewal_says_what_is_left_and_since_when(identity: Path, ttl: dict[str, str], left_s: float) -> None:
+    """The fence may stay open from before the request, not from the answer."""
+    answers = ({"result": {"ID": "77", **ttl}},)
+    with serving(GatewayServer(server_context(identity), *answers)) as voter:
+        before = moment()
+        renewal = client(identity, voter.url).keepalive(77)
+    assert renewal.ttl_s == left_s
+    assert before <= renewal.asked_at <= moment()
+
+
+def test_the_time_of_a_dead_voter_does_not_count_as_renewed(identity: Path) -> None:
+    with serving(GatewayServer(server_context(identity), {"result": {"TTL": "8"}})) as voter:
+        listener = socket.create_server(("127.0.0.1", 0))  # takes connections and never answers
+        silent = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        begun = moment()
+        keeper = EtcdClient(settings_of(identity, silent, voter.url), timeout_s=0.3)
+        renewal = keeper.keepalive(77)
+        listener.close()
+    assert renewal.asked_at - begun >= 0.3
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "etcdserver: no leader"}}, {}])
+def test_an_answer_that_does_not_tell_is_no_lost_lease(identity: Path, answer: dict[str, Any]) -> None:
+    with (
+        serving(GatewayServer(server_context(identity), answer)) as voter,
+        pytest.raises(EtcdError, match=r"no leader|no result"),
+    ):
+        client(identity, voter.url).keepalive(77)
 
 
 def test_a_dead_voter_is_passed_over_and_tried_last_from_then_on(identity: Path) -> None:

@@ -1,115 +1,147 @@
-"""The service onedallmail-placement: seeds the placement map when there is none, and keeps this server's files current.
+"""The service onedallmail-placement: holds this server's lease, follows the placement map, and takes over groups.
 
-When etcd can't be read the last files stay, and status.json says since when and why.
+Threads: the lease (lease.py), the watch (watch.py), preparation (prepare.py), and this one, which reads etcd, takes
+over, and writes files. Without etcd the last files stay, status.json says since when and why, and the fence closes.
 """
 
 import json
 import logging
+import os
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from onedallmail.placement import files
-from onedallmail.placement.etcd import EtcdClient, EtcdError, Snapshot
-from onedallmail.placement.map import Placement, PlacementError, PlacementMap, from_json, initial, to_json, validate
+from onedallmail.placement import files, rules
+from onedallmail.placement.clock import iso_now, moment
+from onedallmail.placement.etcd import EtcdClient
+from onedallmail.placement.fence import Fence, FenceError
+from onedallmail.placement.flush import Flusher
+from onedallmail.placement.lease import Lease, LeaseKeeper
+from onedallmail.placement.map import PlacementError, initial, to_json
+from onedallmail.placement.prepare import Preparer
 from onedallmail.placement.settings import Settings, SettingsError, load_settings
+from onedallmail.placement.store import GROUPS, PREFIX, EtcdError, MapStore, group_key
+from onedallmail.placement.takeover import TakeOver, past_failovers
+from onedallmail.placement.view import View, judged
+from onedallmail.placement.watch import Watcher
 
-PREFIX = "/onedallmail/placement/groups/"
 CONFIGURATION = Path("/etc/onedallmail/placement.json")
 PAUSE_S = 1.0
 """Between two attempts while etcd gives no answer."""
+SETTLED_S = 1.1
+"""Dovecot looks at its files once a second; so long after a change the fence is opened for the first time."""
 USAGE = 2
 
 log = logging.getLogger("placement")
 
 
-class Store(Protocol):
-    """What the agent needs of etcd."""
-
-    def read(self, prefix: str) -> Snapshot:
-        """Return everything under the prefix."""
-
-    def create(self, prefix: str, values: dict[str, str]) -> bool:
-        """Write the values if nothing is under the prefix."""
-
-    def wait(self, prefix: str, after_revision: int, timeout_s: float) -> bool:
-        """Wait for a change under the prefix."""
-
-
 class Agent:
-    """Keeps the files of one server equal to the map."""
+    """Keeps the files of one server equal to the map, and takes over what is orphaned."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: MapStore,
+        keeper: LeaseKeeper,
+        preparer: Preparer,
+        fence: Fence,
+        *,
+        settled_s: float = SETTLED_S,
+        clock: Callable[[], float] = moment,
+    ) -> None:
         """Begin with what an earlier run left in the directory."""
-        self._settings = settings
-        self._store = store
+        self._settings, self._store = settings, store
+        self._keeper, self._preparer, self._fence = keeper, preparer, fence
+        self._clock = clock
+        self._flusher = Flusher(settings.directory, clock)
         self._placements = files.read_groups(settings.directory)
+        self._here = files.read_served(settings.directory)
+        self._settled_s, self._written_at = settled_s, 0.0
         self._status = _last_status(settings.directory / files.STATUS)
+        past = past_failovers(self._status)
+        self._takeover = TakeOver(settings.server, settings.lease.patience_s, store, past, clock)
         self._error: str | None = None
+        self._admitted: int | None = None
+        self.revision: int | None = None
 
-    def run(self) -> None:
+    def run(self, wake: threading.Event) -> None:
         """Follow the map until the process is ended."""
         while True:
-            if not self.step():
-                time.sleep(PAUSE_S)
+            pause_s = self._settings.interval_s if self.step() else PAUSE_S
+            due_s = self._flusher.turn()
+            wake.wait(pause_s if due_s is None else min(pause_s, due_s))
+            wake.clear()
 
     def step(self) -> bool:
-        """Read the map, write what differs, wait for a change; return whether etcd answered."""
+        """Read etcd, take over what is orphaned, write what differs; return whether all of it could be done."""
+        lease = self._keeper.current
         try:
-            snapshot = self._read()
-            self._apply(snapshot)
+            view = self._read()
+            if lease and not rules.own_lease_stands(view.leases, self._settings.server, lease.id):
+                self._keeper.abandon(lease.id)
+                lease = None
+            if lease and self._takeover.take(view, lease):
+                view = self._read()
+            self._apply(view, lease)
         except (EtcdError, PlacementError, OSError) as error:
             self._report(str(error))
             return False
-        try:
-            self._store.wait(PREFIX, snapshot.revision, self._settings.interval_s)
-        except EtcdError as error:
-            log.info("%s", error)  # the next read says whether it matters
-            return False
+        if lease:
+            self._admit(lease)
+        self._report("; ".join(view.wrong) or None)
+        self.revision = view.revision
         return True
 
-    def _read(self) -> Snapshot:
+    def _read(self) -> View:
         snapshot = self._store.read(PREFIX)
-        if snapshot.values:
-            return snapshot
+        if not snapshot.under(GROUPS).values:
+            self._seed()
+            snapshot = self._store.read(PREFIX)
+        return judged(snapshot, self._placements, self._settings)
+
+    def _seed(self) -> None:
         if self._placements:
             known = self._settings.directory / files.GROUPS
-            msg = f"etcd has no key under {PREFIX}, but {known} knows a map: restore etcd's data"
+            msg = f"etcd has no key under {GROUPS}, but {known} knows a map: restore etcd's data"
             msg += f", or remove {files.GROUPS} on every mail server and restart the service to begin anew"
             raise PlacementError(msg)
         first = initial(self._settings.groups, self._settings.regions)
-        if self._store.create(PREFIX, {f"{PREFIX}{n}": to_json(p) for n, p in first.items()}):
+        if self._store.create(GROUPS, {group_key(n): to_json(p) for n, p in first.items()}):
             log.info("seeded the map: %d groups on %d servers", len(first), len(self._settings.servers))
-        return self._store.read(PREFIX)
 
-    def _apply(self, snapshot: Snapshot) -> None:
-        placements, wrong = self._judged(snapshot)
-        moved = [n for n, p in placements.items() if n in self._placements and self._placements[n].home != p.home]
-        if files.write_map(placements, snapshot.changed, self._settings):
-            log.info("files follow revision %d; groups with a new home: %s", snapshot.changed, moved or "none")
-        self._placements = placements
-        self._status |= {"revision": snapshot.changed, "groups": len(placements), "checked_at": _now()}
-        self._report("; ".join(wrong) or None)
+    def _apply(self, view: View, lease: Lease | None) -> None:
+        """Write the files. A group that comes here is served once its mailboxes are prepared, under a lease."""
+        server, directory = self._settings.server, self._settings.directory
+        self._preparer.want(rules.unprepared(view.placements, server, self._preparer.prepared))
+        here = rules.served(view.placements, server, self._preparer.allowed)
+        if lease is None:
+            here &= self._here
+        known = self._placements
+        moved = [n for n, p in view.placements.items() if n in known and known[n].home != p.home]
+        if files.write_map(view.placements, view.changed, self._settings, here):
+            log.info("files follow revision %d; groups with a new home: %s", view.changed, moved or "none")
+            self._written_at = self._clock()
+        files.write_prepared(self._preparer.prepared, directory)
+        now = iso_now()
+        files.write_alive(view.alive, now, directory)
+        if moved or here - self._here:
+            self._flusher.schedule()
+        self._placements, self._here = view.placements, here
+        self._takeover.account(known, view.placements, here)
+        self._status |= {"revision": view.changed, "groups": len(view.placements), "checked_at": now}
 
-    def _judged(self, snapshot: Snapshot) -> tuple[PlacementMap, list[str]]:
-        """Return the map and what is wrong with it. A wrong group keeps the place that this server knew before.
-
-        Raises PlacementError for a wrong group that had no place before.
-        """
-        placements, wrong = {}, _strangers(snapshot, self._settings.groups)
-        for number in range(self._settings.groups):
-            try:
-                placement = _found(number, snapshot)
-                validate(number, placement, self._settings.regions)
-            except PlacementError as error:
-                wrong.append(str(error))
-                if number not in self._placements:
-                    raise
-                placement = self._placements[number]
-            placements[number] = placement
-        return placements, wrong
+    def _admit(self, lease: Lease) -> None:
+        if lease.id != self._admitted:
+            time.sleep(max(0.0, self._written_at + self._settled_s - self._clock()))
+        self._keeper.admit(lease.id)
+        if lease.id != self._admitted:
+            log.info("the map was read under lease %x: mailboxes may be served", lease.id)
+            self._admitted = lease.id
 
     def _report(self, error: str | None) -> None:
         if error != self._error:
@@ -117,30 +149,25 @@ class Agent:
         self._error = error
         groups = self._settings.directory / files.GROUPS
         changed = datetime.fromtimestamp(groups.stat().st_mtime, UTC) if groups.exists() else None
+        lease = self._keeper.current
+        standby = files.standby_groups(self._placements, self._settings.server)
         status = {
             "server": self._settings.server,
             **self._status,
             "changed_at": changed and changed.isoformat(timespec="seconds"),
             "error": error,
+            "lease": {"id": f"{lease.id:x}", "ttl_s": lease.ttl_s, "since": lease.since} if lease else None,
+            "fence": {"open_for_s": round(self._fence.open_for(), 1), "error": self._fence.error},
+            "served": len(self._here),
+            "standby": len(standby),
+            "unprepared": sorted(rules.unprepared(self._placements, self._settings.server, self._preparer.prepared)),
+            "failovers": self._takeover.records(),
         }
         files.write_status(status, self._settings.directory)
 
 
-def _found(number: int, snapshot: Snapshot) -> Placement:
-    try:
-        return from_json(number, snapshot.values[f"{PREFIX}{number}"])
-    except KeyError as error:
-        msg = f"placement group {number}: etcd has no key {PREFIX}{number}; write it again"
-        raise PlacementError(msg) from error
-
-
-def _strangers(snapshot: Snapshot, groups: int) -> list[str]:
-    strangers = sorted(set(snapshot.values) - {f"{PREFIX}{number}" for number in range(groups)})
-    return [f"etcd has {key}, which is no group of this platform (0 to {groups - 1}); delete it" for key in strangers]
-
-
-def _last_status(path: Path) -> dict[str, str | int | None]:
-    empty: dict[str, str | int | None] = {"revision": None, "groups": None, "checked_at": None}
+def _last_status(path: Path) -> dict[str, Any]:
+    empty: dict[str, Any] = {"revision": None, "groups": None, "checked_at": None, "failovers": []}
     try:
         last = json.loads(path.read_text())
         return {name: last[name] for name in empty}
@@ -148,8 +175,41 @@ def _last_status(path: Path) -> dict[str, str | int | None]:
         return empty
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def serve(settings: Settings) -> None:
+    """Start every thread; return never. A thread that fails ends the process, which systemd starts anew."""
+    threading.excepthook = _end
+    wake = threading.Event()
+    etcd, own = settings.etcd, settings.servers[settings.server]
+    fence = Fence(settings.fence.ports, settings.fence.file)
+    try:
+        fence.load()
+    except FenceError as error:
+        log.error("%s", error)  # noqa: TRY400 - the message is for an operator
+    leases = EtcdClient(etcd, settings.lease.request_timeout_s)
+    keeper = LeaseKeeper(
+        server=settings.server,
+        region=own.region,
+        ttl_s=settings.lease.ttl_s,
+        store=leases,
+        fence=fence,
+        on_change=wake.set,
+    )
+    prepared = files.read_prepared(settings.directory)
+    preparer = Preparer(settings.preparation.socket, settings.preparation.wait_s, prepared, wake.set)
+    agent = Agent(settings, EtcdClient(etcd), keeper, preparer, fence)
+    watcher = Watcher(EtcdClient(etcd), settings.interval_s, lambda: agent.revision, wake.set)
+    for name, work in (("lease", keeper.run), ("watch", watcher.run), ("prepare", preparer.run)):
+        _start(name, work)
+    agent.run(wake)
+
+
+def _start(name: str, work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def _end(failure: threading.ExceptHookArgs) -> None:
+    traceback.print_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
+    os._exit(1)
 
 
 def main(arguments: list[str]) -> int:
@@ -164,7 +224,7 @@ def main(arguments: list[str]) -> int:
         log.error("%s", error)  # noqa: TRY400 - the message is for an operator
         return 1
     if not arguments:
-        Agent(settings, EtcdClient(settings.etcd)).run()
+        serve(settings)
     return 0
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from onedallmail.placement.map import MAX_GROUPS
 
+SHORTEST_LEASE_S = 4
+
 
 class SettingsError(ValueError):
     """The configuration file is not what role placement writes."""
@@ -22,11 +24,13 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a mail server takes over messages, IMAP and ManageSieve connections from the others."""
+    """Where a mail server takes over messages, IMAP and ManageSieve from the others, and the latter two from itself."""
 
     handover: int
     imap: int
     sieve: int
+    imap_local: int
+    sieve_local: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +45,56 @@ class Etcd:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """How long this server's lease lasts, how long one endpoint may take to renew it, and how patient it is.
+
+    A server that was never seen alive is taken for gone only by one that has had its own lease for `patience_s`.
+    """
+
+    ttl_s: int
+    request_timeout_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FenceSettings:
+    """The ports that are open under a lease only, and the file that puts their table in place."""
+
+    ports: tuple[int, ...]
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """The socket of the service that prepares mailboxes for a new home, and how long that may take."""
+
+    socket: Path
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the service of one server needs. In the last three, {name} {ip} {port} stand for the home server."""
+    """Everything the service of one server needs.
+
+    In transports and fields, {name} {ip} {loopback} {port} stand for the home server; loopback is its address with 127
+    in front, where this server's tunnel to it listens.
+    """
 
     server: str
     groups: int
     servers: dict[str, MailServer]
     ports: Ports
     etcd: Etcd
+    lease: Lease
+    fence: FenceSettings
+    preparation: Preparation
     directory: Path
     interval_s: float
     transport_local: str
     transport_remote: str
     proxy_fields: str
+    proxy_fields_local: str
+    absent_fields: str
 
     @property
     def regions(self) -> dict[str, str]:
@@ -72,16 +113,24 @@ def load_settings(path: Path) -> Settings:
 
 def parse_settings(raw: dict[str, Any]) -> Settings:
     """Return the settings of a JSON object; raises KeyError, TypeError or ValueError."""
-    etcd = dict(raw["etcd"])
+    etcd, fence, preparation = dict(raw["etcd"]), dict(raw["fence"]), dict(raw["preparation"])
     settings = Settings(
         **{
             **raw,
             "servers": {name: MailServer(**server) for name, server in raw["servers"].items()},
             "ports": Ports(**raw["ports"]),
             "etcd": Etcd(**{**etcd, "endpoints": tuple(etcd["endpoints"])}),
+            "lease": Lease(**raw["lease"]),
+            "fence": FenceSettings(**{**fence, "ports": tuple(fence["ports"]), "file": Path(fence["file"])}),
+            "preparation": Preparation(**{**preparation, "socket": Path(preparation["socket"])}),
             "directory": Path(raw["directory"]),
         }
     )
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
     if settings.server not in settings.servers:
         msg = f"server {settings.server!r} is not among servers ({', '.join(sorted(settings.servers))})"
         raise SettingsError(msg)
@@ -91,4 +140,9 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
     if not settings.etcd.endpoints:
         msg = "etcd.endpoints is empty: name at least one voter"
         raise SettingsError(msg)
-    return settings
+    if settings.lease.ttl_s < SHORTEST_LEASE_S:
+        msg = f"lease.ttl_s is {settings.lease.ttl_s}: choose {SHORTEST_LEASE_S} or more, or a slow answer ends service"
+        raise SettingsError(msg)
+    if not settings.fence.ports:
+        msg = "fence.ports is empty: name the ports at which this server serves its mailboxes"
+        raise SettingsError(msg)

@@ -1,0 +1,64 @@
+"""`onedallmail placement`: where mailboxes live, who is alive, and the last failovers.
+
+Exit codes: 0 told, 1 no server told its map.
+"""
+
+from typing import Any
+
+import typer
+
+from .answer import AsJson, Stack, err, print_json, print_table, say
+
+app = typer.Typer(help="Homes of the mailboxes.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `show` a command of its own, so that others can join it."""
+
+
+@app.command("show")
+def show_command(stack: Stack = "lab", as_json: AsJson = False) -> None:
+    """Show the groups by home and standby, the mail servers, and the last failovers."""
+    from onedallmail.homes import HomesUnreadableError, ask, summary  # noqa: PLC0415 - quick start of the command line
+    from onedallmail.inventory import inventory  # noqa: PLC0415 - as above
+
+    try:
+        found = summary(ask(inventory(stack)))
+    except HomesUnreadableError as error:
+        err.print("[red]error:[/red]", end=" ")
+        err.print(str(error), soft_wrap=True, markup=False)
+        raise typer.Exit(1) from error
+    if as_json:
+        print_json(found)
+        return
+    say(f"{len(found['groups'])} groups at revision {found['revision']}, as {found['told_by']} knows them")
+    print_table(("Home", "Standby", "Groups", "Epoch"), [_pair(pair) for pair in found["pairs"]])
+    columns = ("Server", "Alive", "Home of", "Standby of", "Serves", "Fence", "Lease since (UTC)", "Trouble")
+    print_table(columns, [_server(name, server) for name, server in found["servers"].items()])
+    if found["failovers"]:
+        print_table(("At (UTC)", "From", "To", "Groups", "Seconds"), [_failover(f) for f in found["failovers"]])
+
+
+def _pair(pair: dict[str, Any]) -> tuple[str, ...]:
+    epochs = pair["epochs"]
+    grown = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    return pair["home"], pair["standby"], str(len(pair["groups"])), grown
+
+
+def _server(name: str, server: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        name,
+        "yes" if server["alive"] else "no",
+        str(server["home_of"]),
+        str(server["standby_of"]),
+        "-" if server["serves"] is None else str(server["serves"]),
+        {True: "open", False: "closed", None: "-"}[server["fence_open"]],
+        (server["lease_since"] or "-")[:19],
+        server["trouble"] or "-",
+    )
+
+
+def _failover(record: dict[str, Any]) -> tuple[str, ...]:
+    seconds = "under way" if record["seconds"] is None else f"{record['seconds']:.1f}"
+    return str(record["at"])[:19], record["from_server"], record["to"], str(record["groups"]), seconds

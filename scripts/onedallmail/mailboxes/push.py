@@ -1,0 +1,95 @@
+"""The home's side of an ordinary change: the mailbox goes to its standby, then the ledger that was read before."""
+
+import asyncio
+import time
+from collections import OrderedDict
+
+from onedallmail.mailboxes import dovecot, ledger
+from onedallmail.mailboxes.ledger import Key, Ledger
+from onedallmail.mailboxes.parts import Parts
+from onedallmail.mailboxes.wire import Claim
+from onedallmail.placement.map import Placement
+
+REMEMBERED_RECORDS = 300_000
+"""How many shipped records are remembered, so that they are not shipped with each change; about 30 MB."""
+
+
+class Shipped:
+    """Which records a standby has flushed, as far as memory allows; forgetting costs only another shipment."""
+
+    def __init__(self, limit: int = REMEMBERED_RECORDS) -> None:
+        """Begin with nothing."""
+        self._known: OrderedDict[tuple[str, str], frozenset[int]] = OrderedDict()
+        self._limit = limit
+        self._count = 0
+
+    def new(self, standby: str, user: str, records: Ledger) -> Ledger:
+        """Return the records that are not known to be there."""
+        known = self._known.get((standby, user), frozenset())
+        return {key: stamp for key, stamp in records.items() if hash((key, stamp)) not in known}
+
+    def note(self, standby: str, user: str, records: Ledger) -> None:
+        """Remember that these are all there."""
+        self.forget(standby, user)
+        self._known[standby, user] = frozenset(hash(item) for item in records.items())
+        self._count += len(records)
+        while self._count > self._limit and len(self._known) > 1:
+            _, dropped = self._known.popitem(last=False)
+            self._count -= len(dropped)
+
+    def forget(self, standby: str, user: str | None = None) -> None:
+        """Forget a user's records, or all of a standby."""
+        for key in [(standby, user)] if user is not None else [k for k in self._known if k[0] == standby]:
+            self._count -= len(self._known.pop((key[0], str(key[1])), ()))
+
+
+class Pusher:
+    """Brings mailboxes to their standbys. Whether it may is asked before, by `rules`."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Keep the parts."""
+        self._parts = parts
+        self.shipped = Shipped()
+
+    async def push(self, user: str, group: int, placement: Placement, *, whole: bool = False) -> None:
+        """Synchronise a mailbox, then ship what its ledger said before that: all of it with `whole`.
+
+        A mailbox that was never stored here has nothing to bring. Raises DovecotError, ChannelError, OSError.
+        """
+        if not self._parts.store.stored(user):
+            return
+        records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
+        await self.synchronise(user, placement.standby)
+        await self.ship(user, group, placement, records, whole=whole)
+
+    async def synchronise(self, user: str, standby: str) -> None:
+        """Make the standby's mailbox equal to the home's, both ways; raises DovecotError."""
+        destination, timeout_s = self._parts.settings.destination(standby), self._parts.settings.sync_timeout_s
+        await asyncio.to_thread(dovecot.synchronise, self._parts.home, user, destination, timeout_s)
+
+    async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
+        """Hand records on that were read before a synchronisation which has succeeded; raises ChannelError."""
+        new = records if whole else self.shipped.new(placement.standby, user, records)
+        if new:
+            claim = Claim(group, placement.epoch, self._parts.me, user)
+            await self._parts.peers.ship(placement.standby, claim, new)
+        self.shipped.note(placement.standby, user, records)
+
+    async def heal(self, user: str, period_s: int) -> int:
+        """Record ids of messages in the mailbox that its ledger lacks, and return how many.
+
+        Dovecot loses a record when two deliveries to a user end at once (mail-duplicate.c writes what it read before).
+        """
+        records, received = await asyncio.gather(
+            asyncio.to_thread(ledger.read, self._parts.store.ledger(user)),
+            asyncio.to_thread(dovecot.received_since, self._parts.upkeep, user, period_s),
+        )
+        now = time.time()
+        missing: dict[Key, int] = {
+            key: saved + period_s
+            for ingest_id, saved in received
+            if (key := ledger.ingest_key(ingest_id, user)) not in records and saved + period_s > now
+        }
+        if missing:
+            await asyncio.to_thread(ledger.merge_into, self._parts.store.ledger(user), missing)
+        return len(missing)

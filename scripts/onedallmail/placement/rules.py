@@ -1,0 +1,93 @@
+"""Decisions about leases, the fence and the move of groups. Nothing here reads or writes; the protocol model calls it.
+
+The safety of a mailbox rests on two of them: `fence_until` ends a server's service before etcd forgets its lease, and
+`flips` moves a group only while its home has no lease and this server has.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from onedallmail.placement.map import Placement, PlacementMap, to_json
+from onedallmail.placement.store import Compare, Target, Transaction, alive_key, group_key
+
+MARGIN_S = 1.0
+"""How long before etcd may forget a lease the fence is closed; the clocks of both only have to run equally fast."""
+GROUPS_IN_A_FLIP = 100
+FIRST_EPOCH = 1
+
+
+def fence_until(ttl_s: float, asked_at: float) -> float:
+    """Return the moment to which a renewal, asked for at `asked_at`, lets the fence stay open."""
+    return asked_at + ttl_s - MARGIN_S
+
+
+def fence_may_open(lease: int | None, applied: int | None) -> bool:
+    """Return whether the map was read and written to files under the present lease (`applied`: the last it was)."""
+    return lease is not None and lease == applied
+
+
+def gone(servers: Collection[str], alive: Collection[str], seen: Collection[str], patient: bool) -> frozenset[str]:
+    """Return the servers without lease whose groups may be taken over.
+
+    One that was never seen alive may only be starting, as all do after a failure of power: those need patience.
+    """
+    return frozenset(name for name in servers if name not in alive and (patient or name in seen))
+
+
+def orphans(placements: PlacementMap, gone_servers: Collection[str], server: str) -> tuple[int, ...]:
+    """Return the groups whose home is gone and whose standby is this server."""
+    return tuple(n for n, p in sorted(placements.items()) if p.home in gone_servers and p.standby == server)
+
+
+def taken_over(placement: Placement) -> Placement:
+    """Return a group after its standby became its home: they change places, and the epoch grows."""
+    return Placement(home=placement.standby, standby=placement.home, epoch=placement.epoch + 1)
+
+
+def flips(
+    numbers: Sequence[int], placements: PlacementMap, changes: Mapping[str, int], server: str, lease: int
+) -> tuple[Transaction, ...]:
+    """Return the transactions by which this server becomes home of groups, each of one old home and at most 100 groups.
+
+    Conditions: no group has changed since it was read, the old home has no lease, and this server's is this one.
+    """
+    by_home: dict[str, list[int]] = defaultdict(list)
+    for number in numbers:
+        by_home[placements[number].home].append(number)
+    own = Compare(alive_key(server), Target.LEASE, lease)
+    transactions = []
+    for home, all_of_home in by_home.items():
+        conditions = (own, Compare(alive_key(home), Target.CREATED, 0))
+        for chunk in _chunks(all_of_home):
+            unchanged = tuple(Compare(group_key(n), Target.CHANGED, changes[group_key(n)]) for n in chunk)
+            puts = {group_key(n): to_json(taken_over(placements[n])) for n in chunk}
+            transactions.append(Transaction(conditions + unchanged, puts))
+    return tuple(transactions)
+
+
+def own_lease_stands(leases: Mapping[str, int], server: str, lease: int) -> bool:
+    """Return whether a snapshot shows this server's key with this lease; if not, others may take over from it."""
+    return leases.get(alive_key(server)) == lease
+
+
+def unprepared(placements: PlacementMap, server: str, prepared: Mapping[int, int]) -> dict[int, int]:
+    """Return the groups (to epoch) that live here and whose mailboxes have yet to be prepared for this epoch.
+
+    A group of the first epoch never had another home: there is nothing to prepare.
+    """
+    return {
+        number: placement.epoch
+        for number, placement in placements.items()
+        if placement.home == server and placement.epoch > FIRST_EPOCH and prepared.get(number) != placement.epoch
+    }
+
+
+def served(placements: PlacementMap, server: str, prepared: Mapping[int, int]) -> frozenset[int]:
+    """Return the groups that may be served here: their home is this server, and they are prepared for this epoch."""
+    waiting = unprepared(placements, server, prepared)
+    return frozenset(n for n, p in placements.items() if p.home == server and n not in waiting)
+
+
+def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), GROUPS_IN_A_FLIP):
+        yield numbers[start : start + GROUPS_IN_A_FLIP]
