@@ -34,12 +34,14 @@ def moves(state: State, rules: Rules) -> Moves:
 
 
 def _begin(state: State, rules: Rules, m: int, origin: int) -> Moves:
-    alive = [s for s in mail_servers(state) if state.alive >> s & 1]
-    holders = [h for h in rules.holders(origin, alive) if state.servers[h].up]
+    alive = None if state.servers[origin].cut else state.alive
+    holders = [h for h in rules.holders(origin, alive, len(state.servers)) if state.servers[h].up]
+    used = {copy.number for copy in state.copies if copy.message == m}
+    number = next(n for n in range(len(used) + 1) if n not in used)
     for choice, holder in enumerate(holders[: 1 + (state.budget.lost > 0)]):
         after = spend(state, "lost") if choice else state
         words = f"the sender brings m{m} to {NAMES[origin]}; the remote copy shall be at {NAMES[holder]}"
-        yield Step(words, False), change_message(after, m, smtp=Smtp(origin, holder))
+        yield Step(words, False), change_message(after, m, smtp=Smtp(number, origin, holder))
 
 
 def _transaction(state: State, rules: Rules, m: int, smtp: Smtp) -> Moves:
@@ -50,7 +52,8 @@ def _transaction(state: State, rules: Rules, m: int, smtp: Smtp) -> Moves:
         if state.servers[h].up:
             yield _store(state, m, smtp, h)
         else:
-            yield Step(f"{NAMES[o]} answers 451 for m{m}", True), change_message(state, m, smtp=None)
+            after = change_message(state, m, smtp=None, client=UNSURE)
+            yield Step(f"{NAMES[o]} answers 451 for m{m}", True), after
     if not smtp.queued and rules.may_accept(smtp.local, smtp.remote):
         after = change(state, o, queue=state.servers[o].queue | 1 << m)
         after = change_message(after, m, smtp=smtp._replace(queued=True))
@@ -63,7 +66,8 @@ def _transaction(state: State, rules: Rules, m: int, smtp: Smtp) -> Moves:
 
 
 def _store(state: State, m: int, smtp: Smtp, place: int) -> tuple[Step, State]:
-    copies = state.copies | {Copy(m, smtp.origin, smtp.holder, place)}
+    since = state.servers[place].epoch if place == smtp.origin else 0
+    copies = state.copies | {Copy(m, smtp.number, smtp.origin, smtp.holder, place, since)}
     done = smtp._replace(**{"local" if place == smtp.origin else "remote": True})
     after = change_message(state._replace(copies=copies), m, smtp=done)
     return Step(f"a copy of m{m} is on disk at {NAMES[place]}", True), after

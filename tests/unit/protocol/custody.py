@@ -1,10 +1,24 @@
 """The custodians: who answers for a copy, when it goes, and when its message is handed in again."""
 
 from collections.abc import Iterator
+from math import inf
 
-from tests.unit.protocol.decisions import Held, Rules
+from onedallmail.copies.rules import Duty, Facts, Held, Word
+from onedallmail.copies.rules import Step as Next
+from tests.unit.protocol.decisions import Asked, Rules
 from tests.unit.protocol.explorer import Step
-from tests.unit.protocol.state import NAMES, Copy, State, W, change, home_of, mail_servers, serves, spend, standby_of
+from tests.unit.protocol.state import (
+    NAMES,
+    WITNESS,
+    Copy,
+    State,
+    change,
+    home_of,
+    mail_servers,
+    serves,
+    spend,
+    standby_of,
+)
 
 Moves = Iterator[tuple[Step, State]]
 
@@ -12,51 +26,62 @@ Moves = Iterator[tuple[Step, State]]
 def moves(state: State, rules: Rules) -> Moves:
     """Yield what the custodians may do next."""
     for copy in state.copies:
-        holder = state.servers[copy.place]
-        if not holder.up or not _responsible(state, rules, copy) or _accepting(state, copy):
+        if not state.servers[copy.place].up or _accepting(state, copy):
             continue
-        if _done(state, rules, copy):
-            yield from _drop(state, rules, copy)
-        elif copy.place == W:
+        alive = None if state.servers[copy.place].cut else state.alive
+        duty = rules.duty(copy.place, copy.origin, alive, _word(state, copy))
+        if duty is Duty.CARE:
+            yield from _care(state, rules, copy)
+        elif duty is Duty.HAND_OVER:
             yield from _pass_on(state, copy)
-        else:
-            yield from _hand_in(state, copy)
-
-
-def _responsible(state: State, rules: Rules, copy: Copy) -> bool:
-    if copy.place == copy.origin or (copy.adopted and rules.adopts):
-        return True
-    if not state.alive >> copy.origin & 1:
-        return not state.servers[copy.place].cut
-    return rules.asks_origin and state.servers[copy.origin].up and copy._replace(place=copy.origin) not in state.copies
+        elif duty is Duty.DROP:
+            words = f"{NAMES[copy.place]} drops a copy of m{copy.message} that its origin no longer has"
+            yield Step(words, True), state._replace(copies=state.copies - {copy})
 
 
 def _accepting(state: State, copy: Copy) -> bool:
-    """Return whether the message of a copy is still being accepted; a custodian would only make a repeat of it."""
+    """Return whether the message of a copy is still being accepted: too young to be asked about or handed in."""
     smtp = state.messages[copy.message].smtp
-    return smtp is not None and smtp.origin == copy.origin
+    return smtp is not None and (smtp.number, smtp.origin) == (copy.number, copy.origin)
 
 
-def _epoch(state: State, copy: Copy) -> int:
-    """Return the epoch of the holder's map; the witness reads etcd."""
-    return state.epoch if copy.place == W else state.servers[copy.place].epoch
+def _word(state: State, copy: Copy) -> Word:
+    if copy.place == copy.origin or not state.servers[copy.origin].up:
+        return Word.UNASKED
+    known = any(c[:3] == copy[:3] and c.place == copy.origin for c in state.copies)
+    return Word.HOLDS if known else Word.FORGOT
 
 
-def _done(state: State, rules: Rules, copy: Copy) -> bool:
-    asked, bit = _epoch(state, copy), 1 << copy.message
-    there = state.servers[home_of(asked) if rules.asks_home_only else standby_of(asked)]
-    if rules.asks_home_only:
-        return there.up and bool(there.ledger & bit)
-    return there.up and rules.held(Held(asked, there.epoch, there.ready, bool(there.ledger & bit)))
+def _facts(state: State, rules: Rules, copy: Copy) -> Facts:
+    here = state.servers[copy.place]
+    standby = standby_of(here.epoch)
+    there, own = state.servers[standby], copy.place == copy.origin
+    held = Held.UNKNOWN
+    if there.up and rules.vouches(Asked(standby, here.epoch, there.epoch, there.ready, there.prepared)):
+        held = Held.YES if there.ledger >> copy.message & 1 else Held.NO
+    tried = copy.tried == here.epoch
+    return Facts(
+        mailbox=True,
+        taken_over=own or copy.tried > 0,
+        queued=bool(here.queue >> copy.message & 1),
+        held=held,
+        attempts=int(tried),
+        accepted=tried,
+        same_home=own and copy.since == here.epoch,
+        since_s=inf,
+    )
 
 
-def _drop(state: State, rules: Rules, copy: Copy) -> Moves:
-    remote = copy._replace(place=copy.holder)
-    own = copy.place != copy.origin or copy.adopted or remote not in state.copies or rules.drops_own_first
-    if own:
+def _care(state: State, rules: Rules, copy: Copy) -> Moves:
+    step = rules.step(_facts(state, rules, copy))
+    if step is Next.DONE:
         yield _without(state, copy)
-    elif state.servers[copy.holder].up:
-        yield _without(state, remote)
+        for other in state.copies:
+            if copy.place == copy.origin and other[:3] == copy[:3] and other.place == copy.holder:
+                if state.servers[other.place].up:
+                    yield _without(state, other)
+    elif step is Next.REINJECT:
+        yield from _hand_in(state, copy)
 
 
 def _without(state: State, copy: Copy) -> tuple[Step, State]:
@@ -66,27 +91,27 @@ def _without(state: State, copy: Copy) -> tuple[Step, State]:
 
 def _pass_on(state: State, copy: Copy) -> Moves:
     """Hand a copy of the witness, whose origin is dead, to a living mail server."""
-    if any(c.adopted and c[:2] == copy[:2] for c in state.copies):
-        yield _without(state, copy)
+    if any(c[:3] == copy[:3] and c.place not in (WITNESS, c.origin) for c in state.copies):
+        words = f"the witness drops a copy of m{copy.message} that it has handed over"
+        yield Step(words, True), state._replace(copies=state.copies - {copy})
         return
     for s in mail_servers(state):
-        if state.servers[s].up and state.alive >> s & 1:
-            adopted = Copy(copy.message, copy.origin, s, s, adopted=True)
+        if state.servers[s].up and state.alive >> s & 1 and s != copy.origin:
+            adopted = copy._replace(holder=s, place=s)
             words = f"the witness hands its copy of m{copy.message} to {NAMES[s]}"
             yield Step(words, True), state._replace(copies=state.copies | {adopted})
 
 
 def _hand_in(state: State, copy: Copy) -> Moves:
+    """Re-inject. What is under way or known at the home already is only handed in within the budget."""
     bit, s = 1 << copy.message, copy.place
     here = state.servers[s]
-    if here.queue & bit:
-        return
-    after = change(state, s, queue=here.queue | bit)
+    copies = state.copies - {copy} | {copy._replace(tried=here.epoch)}
+    after = change(state, s, queue=here.queue | bit)._replace(copies=copies)
     words = f"{NAMES[s]} hands in m{copy.message} again from its copy"
     under_way = any(x.up and (x.queue | x.started) & bit for x in state.servers)
     home = home_of(state.epoch)
-    known = serves(state, home) and state.servers[home].ledger & bit
-    if not under_way and not known:
+    if not under_way and not (serves(state, home) and state.servers[home].ledger & bit):
         yield Step(words, True), after
     elif state.budget.repeat:
         yield Step(f"{words}, without need", False), spend(after, "repeat")

@@ -32,7 +32,7 @@ def moves(state: State, rules: Rules) -> Moves:
                 yield from _from_queue(state, rules, s, m)
             if here.started & bit:
                 yield from _delivery(state, s, m)
-        if here.deferred and rules.absorbs_listing:
+        if here.deferred and rules.heals:
             after = change(state, s, ledger=here.ledger | listed(state, s), deferred=0)
             yield Step(f"{NAMES[s]} writes what its mailbox lists into its ledger, before the retry", True), after
         elif here.deferred:

@@ -60,8 +60,7 @@ def judge_step(state: State, step: Step, after: State) -> str | None:
     if not step.words.endswith(tuple(f"drops its copy of m{m}" for m in range(len(state.messages)))):
         return None
     for copy in state.copies - after.copies:
-        passed = any(c.adopted and c[:2] == copy[:2] for c in after.copies)
-        if state.messages[copy.message].wish != KEEP or passed:
+        if state.messages[copy.message].wish != KEEP:
             continue
         for s in (A, B):
             if not listed(state, s) >> copy.message & 1 and not state.servers[s].lost:

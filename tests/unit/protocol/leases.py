@@ -14,8 +14,8 @@ from tests.unit.protocol.state import (
     UNSURE,
     A,
     B,
+    WITNESS,
     State,
-    W,
     change,
     change_message,
     home_of,
@@ -24,8 +24,8 @@ from tests.unit.protocol.state import (
     spend,
     standby_of,
     with_instances,
-    with_session,
 )
+from tests.unit.protocol.syncing import ended
 
 Moves = Iterator[tuple[Step, State]]
 
@@ -46,7 +46,7 @@ def moves(state: State, rules: Rules) -> Moves:
     for s, here in enumerate(state.servers):
         if here.up and state.budget.crash:
             yield Step(f"{NAMES[s]} crashes", False), _crashed(spend(state, "crash"), rules, s)
-        if here.up and s != W and state.budget.lose and _sound(state):
+        if here.up and s != WITNESS and state.budget.lose and _sound(state):
             yield Step(f"{NAMES[s]} and its disk are lost", False), _lost(spend(state, "lose"), rules, s)
         if not here.up and not here.lost:
             yield Step(f"{NAMES[s]} starts", True), change(state, s, up=True)
@@ -56,33 +56,38 @@ def _agent(state: State, rules: Rules, s: int) -> Moves:
     here, alive = state.servers[s], bool(state.alive >> s & 1)
     if not alive:
         after = state._replace(alive=state.alive | 1 << s)
-        if rules.opens_before_reading:
+        if rules.may_open(True, False):
             after = change(after, s, fence=True)
         yield Step(f"{NAMES[s]} has a lease", True), after
     elif here.epoch != state.epoch or not here.fence:
-        yield Step(f"{NAMES[s]} reads the map (epoch {state.epoch}), its fence opens", True), _read(state, rules, s)
+        after = change(state, s, epoch=state.epoch, fence=rules.may_open(True, True), here=_stays(state, s))
+        yield Step(f"{NAMES[s]} reads the map (epoch {state.epoch}), its fence opens", True), after
     if s in (A, B) and here.epoch == state.epoch and home_of(here.epoch) == s and not here.here:
-        ledger = here.ledger | listed(state, s) if rules.absorbs_listing else here.ledger
-        yield Step(f"{NAMES[s]} is prepared as home of epoch {state.epoch}", True), change(
-            state, s, here=True, ledger=ledger
-        )
-    if s == standby_of(state.epoch) and here.epoch == state.epoch:
-        home_alive = bool(state.alive >> home_of(state.epoch) & 1)
-        if rules.may_flip(here.merging, home_alive, alive):
-            after = state._replace(epoch=state.epoch + 1)
-            for m, message in enumerate(state.messages):
-                if message.wish == DELETED:
-                    after = change_message(after, m, wish=FREE)
-            yield Step(f"{NAMES[s]} takes over: epoch {after.epoch}", True), after
+        yield from _prepare(state, rules, s)
+    if s in (A, B) and rules.may_flip(s, here.epoch, state.epoch, state.alive, here.merging):
+        after = state._replace(epoch=state.epoch + 1)
+        for m, message in enumerate(state.messages):
+            if message.wish == DELETED:
+                after = change_message(after, m, wish=FREE)
+        yield Step(f"{NAMES[s]} takes over: epoch {after.epoch}", True), after
 
 
-def _read(state: State, rules: Rules, s: int) -> State:
+def _stays(state: State, s: int) -> bool:
+    return state.servers[s].here and state.servers[s].epoch == state.epoch
+
+
+def _prepare(state: State, rules: Rules, s: int) -> Moves:
+    """From now on older homes are refused; then the group is prepared, and the files say that it lives here."""
     here = state.servers[s]
-    stays = here.here and here.epoch == state.epoch
-    after = change(state, s, epoch=state.epoch, fence=True, here=stays)
-    if rules.ends_sessions and s in (A, B) and home_of(state.epoch) == s:
-        after = with_session(after, 1 - s, None)
-    return after
+    if here.prepared != here.epoch:
+        after = change(state, s, prepared=here.epoch)
+        if rules.ends_sessions:
+            after = ended(after, 1 - s)
+        yield Step(f"{NAMES[s]} refuses homes before epoch {here.epoch}", True), after
+    elif rules.serves(s, here.epoch, here.prepared):
+        ledger = here.ledger | listed(state, s) if rules.heals else here.ledger
+        after = change(state, s, here=True, ledger=ledger)
+        yield Step(f"{NAMES[s]} is prepared as home of epoch {here.epoch}", True), after
 
 
 def _time(state: State, rules: Rules, s: int) -> Moves:
@@ -94,10 +99,13 @@ def _time(state: State, rules: Rules, s: int) -> Moves:
 
 
 def _crashed(state: State, rules: Rules, s: int) -> State:
-    here = state.servers[s].here and not rules.absorbs_listing
+    here = state.servers[s].here and not rules.heals
     after = change(state, s, up=False, cut=False, fence=False, started=0, saved=0, deferred=0, here=here)
-    if s in (A, B):
-        after = after._replace(sessions=(None, None))
+    copies = frozenset(c._replace(since=0) if c.place == s else c for c in after.copies)
+    after = after._replace(copies=copies)
+    for home in (A, B):
+        if s in (A, B) and after.sessions[home] is not None:
+            after = ended(after, home)
     for m, message in enumerate(after.messages):
         if message.smtp is not None and message.smtp.origin == s:
             client = UNSURE if message.smtp.queued else NEW

@@ -1,6 +1,6 @@
 """The user at the home: deletes a message, or moves it to another folder.
 
-Nothing is promised for a deletion in the moment between the mailbox's fsync and the ledger's.
+Nothing is promised for a deletion that crosses a delivery or a merge of the same message: see `_crosses`.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from tests.unit.protocol.state import (
     GONE,
     HAS,
     NAMES,
+    TAKEN,
     A,
     B,
     State,
@@ -42,9 +43,16 @@ def _act(state: State, home: int, m: int, n: int) -> Iterator[tuple[Step, State]
     if state.budget.delete:
         after = with_instances(spend(state, "delete"), m, instances)
         if not listed(after, home) >> m & 1:
-            unmarked = state.servers[home].saved >> m & 1
-            after = change_message(after, m, wish=FREE if unmarked else DELETED)
+            after = change_message(after, m, wish=FREE if _crosses(state, home, m) else DELETED)
         yield Step(f"the user deletes m{m} at {NAMES[home]}", False), after
     if state.budget.move:
         after = with_instances(spend(state, "move"), m, [*instances, HAS[home]])
         yield Step(f"the user moves m{m} to another folder at {NAMES[home]}", False), after
+
+
+def _crosses(state: State, home: int, m: int) -> bool:
+    """Return whether a delivery is between the mailbox's fsync and the ledger's, or the message is being merged."""
+    here, merge = state.servers[home], state.sessions[home]
+    taken = any(i & TAKEN for i in state.messages[m].instances)
+    merging = merge is not None and merge.kind == "merge" and bool(taken or here.started >> m & 1)
+    return bool(here.saved >> m & 1) or merging

@@ -7,17 +7,19 @@ GUIDs have no names, so states that differ only in names are one state.
 
 from typing import NamedTuple
 
-A, B, W, C = 0, 1, 2, 3
+A, B, WITNESS, C = 0, 1, 2, 3
 """Mail servers of two regions, the witness (copies only), and a second mail server beside A that only accepts."""
 NAMES = "ABWC"
 HAS = (1, 2)
 """Bit of an instance: the mailbox at A, at B holds it."""
 GONE = (4, 8)
 """Bit of an instance: the index at A, at B remembers that it was expunged there."""
+TAKEN = 16
+"""Bit of an instance: the running merge takes it over from the standby."""
 NEW, UNSURE, ACKED = range(3)
 """The outside sender: not sent (or told 451), sent without an answer, told 250."""
 KEEP, DELETED, SETTLED, FREE = range(4)
-"""The user's wish: keep; deleted at the home; deleted and synchronised; deleted, but a take-over came before that."""
+"""The user's wish: keep; deleted at the home; the same, and synchronised; deleted, but a take-over came before that."""
 
 
 class Server(NamedTuple):
@@ -28,7 +30,7 @@ class Server(NamedTuple):
     cut: bool = False  # the agent is paused or does not reach etcd
     fence: bool = True  # open
     epoch: int = 1  # of the local map, possibly stale
-    here: bool = False  # the files say that the group lives here, and "prepared" was answered
+    here: bool = False  # "prepared" was answered for the group, and the files say that it lives here
     queue: int = 0
     started: int = 0  # deliveries past DATA: found not to be repeats
     saved: int = 0  # of these, in the mailbox but not in the ledger
@@ -36,11 +38,13 @@ class Server(NamedTuple):
     ledger: int = 0
     ready: int = 0  # as standby: the epoch for which READY was declared
     merging: bool = False  # as standby: a merge has begun and READY was not reached
+    prepared: int = 0  # the epoch from which on older homes are refused
 
 
 class Smtp(NamedTuple):
-    """A transaction at the end of its message."""
+    """A transaction at the end of its message; its number tells its copies from those of another."""
 
+    number: int
     origin: int
     holder: int
     local: bool = False
@@ -68,13 +72,15 @@ class Session(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A copy file: local when place is its origin, remote when it is its holder; adopted from the witness."""
+    """A copy file: local when place is its origin, remote when it is its holder (who may have adopted it)."""
 
     message: int
+    number: int
     origin: int
     holder: int
     place: int
-    adopted: bool = False
+    since: int = 0  # epoch at acceptance, as far as the custodian remembers it
+    tried: int = 0  # epoch of the last re-injection
 
 
 class Budget(NamedTuple):
@@ -159,4 +165,4 @@ def serves(state: State, server: int) -> bool:
 
 def mail_servers(state: State) -> list[int]:
     """Return the servers that accept and deliver mail."""
-    return [s for s in range(len(state.servers)) if s != W]
+    return [s for s in range(len(state.servers)) if s != WITNESS]

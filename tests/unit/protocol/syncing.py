@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from tests.unit.protocol.decisions import Rules
+from tests.unit.protocol import merging
 from tests.unit.protocol.explorer import Step
+from tests.unit.protocol.merging import two_way
 from tests.unit.protocol.state import (
     DELETED,
-    GONE,
     HAS,
     NAMES,
     SETTLED,
+    TAKEN,
     A,
     B,
     Session,
@@ -17,8 +19,6 @@ from tests.unit.protocol.state import (
     change,
     change_message,
     home_of,
-    listed,
-    serves,
     with_instances,
     with_session,
 )
@@ -42,19 +42,23 @@ def moves(state: State, rules: Rules) -> Moves:
 
 def _begin(state: State, rules: Rules, home: int) -> Moves:
     here, there = state.servers[home], state.servers[1 - home]
-    if home_of(here.epoch) != home or not here.here or not there.fence:
+    # Dovecot's listener for the home is fenced, and lets in users whose standby this server is by its own files.
+    if not here.here or not there.fence or home_of(there.epoch) != home:
         return
-    withdrawn = rules.ends_sessions or there.here
-    if home_of(there.epoch) != home and withdrawn:
+    if rules.under_lease and not here.fence:
         return
-    if there.ready == here.epoch:
+    if rules.may_synchronise(home, here.epoch, there.ready):
         if _differ(state) or here.ledger & ~there.ledger:
             session = Session("sync", here.epoch, "begun", here.ledger, _deletions(state))
             words = f"{NAMES[home]} begins to synchronise with {NAMES[1 - home]}, having read its ledger"
             yield Step(words, True), with_session(state, home, session)
             if rules.ships == "without sync":
                 yield Step("the ledger is shipped", True), change(state, 1 - home, ledger=there.ledger | here.ledger)
-    elif there.epoch == here.epoch and serves(state, home) and (not there.started or not rules.waits_for_deliveries):
+    elif (
+        rules.needs_merge(home, here.epoch, there.ready)
+        and rules.accepts(1 - home, there.epoch, home, here.epoch, there.prepared)
+        and not (there.started and rules.waits_for_deliveries)
+    ):
         after = change(state, 1 - home, merging=True)
         session = Session("merge", here.epoch, "begun", 0, 0)
         yield Step(f"{NAMES[home]} begins to merge {NAMES[1 - home]}", True), with_session(after, home, session)
@@ -62,14 +66,14 @@ def _begin(state: State, rules: Rules, home: int) -> Moves:
 
 def _sync(state: State, rules: Rules, home: int, session: Session) -> Moves:
     if session.stage == "begun":
-        ledger = state.servers[home].ledger if rules.ships == "read after" else session.ledger
-        after = with_session(two_way(state), home, session._replace(stage="done", ledger=ledger))
+        after = with_session(two_way(state), home, session._replace(stage="done"))
         yield Step(f"{NAMES[home]} and {NAMES[1 - home]} are synchronised both ways", True), after
         return
     after = with_session(state, home, None)
-    there = state.servers[1 - home]
-    if there.epoch == session.epoch and rules.ships != "never":
-        after = change(after, 1 - home, ledger=there.ledger | session.ledger)
+    here, there = state.servers[home], state.servers[1 - home]
+    if rules.accepts(1 - home, there.epoch, home, session.epoch, there.prepared) and rules.ships != "never":
+        records = here.ledger if rules.ships == "read after" else session.ledger
+        after = change(after, 1 - home, ledger=there.ledger | records)
         for m, message in enumerate(after.messages):
             if session.deleted >> m & 1 and message.wish == DELETED:
                 after = change_message(after, m, wish=SETTLED)
@@ -78,69 +82,21 @@ def _sync(state: State, rules: Rules, home: int, session: Session) -> Moves:
 
 def _merge(state: State, rules: Rules, home: int, session: Session) -> Moves:
     standby = 1 - home
-    here, there = state.servers[home], state.servers[standby]
-    strays = _strays(state, home)
-    unknown = strays & ~(here.ledger | listed(state, home))
-    if session.stage == "begun" and unknown and rules.hands_in_strays:
-        queues = _queued(state)
-        for m in range(len(state.messages)):
-            if unknown & ~queues & 1 << m:
-                after = change(state, standby, queue=there.queue | 1 << m)
-                yield Step(f"{NAMES[standby]} hands in m{m} again, which its home does not know", True), after
-    elif session.stage == "begun":
-        taken = session._replace(stage="cleared", ledger=here.ledger)
-        after = with_session(_cleared(state, rules, home), home, taken)
-        yield Step(f"{NAMES[standby]} gives up what is its own ({rules.merge})", True), after
-    elif session.stage == "cleared":
-        done = _mirrored(state, home) if rules.merge == "backup" else two_way(state)
-        after = with_session(done, home, session._replace(stage="done"))
-        yield Step(f"{NAMES[standby]} has what its home has ({rules.merge})", True), after
-    elif there.epoch == session.epoch:
-        ledger = there.ledger | session.ledger
-        after = change(with_session(state, home, None), standby, ledger=ledger, ready=session.epoch, merging=False)
-        yield Step(f"{NAMES[standby]} has the whole ledger and is READY for epoch {session.epoch}", True), after
+    there = state.servers[standby]
+    if not rules.accepts(standby, there.epoch, home, session.epoch, there.prepared):
+        yield Step(f"the merge of {NAMES[standby]} ends: another epoch", True), ended(state, home)
+    elif rules.merge == "backup":
+        yield from merging.backup(state, rules, home, session)
     else:
-        yield Step(f"the merge of {NAMES[standby]} ends: another epoch", True), with_session(state, home, None)
+        yield from merging.both_ways(state, rules, home, session)
 
 
-def two_way(state: State) -> State:
-    """Return the state after a sync both ways: what one side has and the other never had or expunged."""
+def ended(state: State, home: int) -> State:
+    """Return the state without the session of a home; it may have been anywhere."""
     for m, message in enumerate(state.messages):
-        instances = []
-        for i in message.instances:
-            gone = i & (GONE[A] | GONE[B])
-            instances.append(0 if gone else HAS[A] | HAS[B])
-        state = with_instances(state, m, instances)
-    return state
-
-
-def _cleared(state: State, rules: Rules, home: int) -> State:
-    """Take from the standby what the merge is rid of; a backup may delete whole folders on its way."""
-    standby = 1 - home
-    known = state.servers[home].ledger | listed(state, home)
-    for m, message in enumerate(state.messages):
-        instances = list(message.instances)
-        for n, i in enumerate(instances):
-            if rules.merge == "backup":
-                instances[n] = i & ~(HAS[standby] | GONE[standby])
-            elif rules.merge == "by id" and i & HAS[standby] and not i & HAS[home] and known >> m & 1:
-                instances[n] = i & ~HAS[standby]
-        state = with_instances(state, m, instances)
-    return state
-
-
-def _mirrored(state: State, home: int) -> State:
-    for m, message in enumerate(state.messages):
-        here = [i & (HAS[home] | GONE[home]) for i in message.instances]
-        instances = [i | HAS[1 - home] if i & HAS[home] else i for i in here]
-        state = with_instances(state, m, instances)
-    return state
-
-
-def _strays(state: State, home: int) -> int:
-    """Return the messages with an instance at the standby that the home does not hold."""
-    there, here = HAS[1 - home], HAS[home]
-    return sum(1 << m for m, x in enumerate(state.messages) if any(i & there and not i & here for i in x.instances))
+        if any(i & TAKEN for i in message.instances):
+            state = with_instances(state, m, [i & ~TAKEN for i in message.instances])
+    return with_session(state, home, None)
 
 
 def _differ(state: State) -> bool:
@@ -150,11 +106,3 @@ def _differ(state: State) -> bool:
 
 def _deletions(state: State) -> int:
     return sum(1 << m for m, message in enumerate(state.messages) if message.wish == DELETED)
-
-
-def _queued(state: State) -> int:
-    queued = 0
-    for server in state.servers:
-        if server.up:
-            queued |= server.queue | server.started
-    return queued
