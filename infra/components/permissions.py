@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from onedallmail.platform.naming import DataClass
+from onedallmail.platform.naming import COPIES_CONTEXT, DataClass
 from onedallmail.platform.roles import ServerRole
 
 from components.context import Context
@@ -58,9 +58,12 @@ class ServerProfile(pulumi.ComponentResource):
             f"{name}-session-manager", role=identity.name, policy_arn=SESSION_MANAGER, opts=child
         )
         statements = [
-            *_keys(keys, region),
-            *_session_logs(context, region),
-            *(_dkim(dkim) if role is ServerRole.MAIL else _evidence(evidence, keys)),
+            *_sessions(context, keys, region),
+            *(
+                [*_copies(context, keys), *_dkim(context, dkim)]
+                if role is ServerRole.MAIL
+                else _evidence(evidence, keys)
+            ),
         ]
         aws.iam.RolePolicy(
             f"{name}-data",
@@ -75,21 +78,29 @@ class ServerProfile(pulumi.ComponentResource):
         self.register_outputs({"profileName": self.profile_name})
 
 
-def _allow(sid: str, actions: list[str], resource: Any) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+def _allow(sid: str, actions: list[str], resource: Any, condition: dict[str, Any] | None = None) -> dict[str, Any]:
+    found = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return {**found, "Condition": condition} if condition else found
 
 
-def _keys(keys: Keys, region: str) -> list[dict[str, Any]]:
-    arns = [keys.arn(data_class, region) for data_class in (DataClass.MAIL, DataClass.DIRECTORY)]
-    return [_allow("UseRegionKeys", ["kms:Decrypt", "kms:GenerateDataKey"], arns)]
+def _copies(context: Context, keys: Keys) -> list[dict[str, Any]]:
+    """Let a server wrap keys of copies, and open those that another region's server wrapped: the key is one in all."""
+    arns = [keys.arn(DataClass.MAIL, region.name) for region in context.platform.config.regions]
+    named = {f"kms:EncryptionContext:{name}": value for name, value in COPIES_CONTEXT.items()}
+    return [_allow("WrapCopies", ["kms:Decrypt", "kms:GenerateDataKey"], arns, {"StringEquals": named})]
 
 
-def _session_logs(context: Context, region: str) -> list[dict[str, Any]]:
+def _sessions(context: Context, keys: Keys, region: str) -> list[dict[str, Any]]:
+    """Let the agent open the keys of operators' sessions, which name their instance, and write their records."""
     group = pulumi.Output.concat(
         f"arn:aws:logs:{region}:", context.account_id, f":log-group:{session_log_group(context)}:*"
     )
     actions = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-    return [_allow("RecordSessions", actions, group)]
+    session = {"StringLike": {"kms:EncryptionContext:aws:ssm:TargetId": "i-*"}}
+    return [
+        _allow("OpenSessions", ["kms:Decrypt"], keys.arn(DataClass.LOGS, region), session),
+        _allow("RecordSessions", actions, group),
+    ]
 
 
 def session_log_group(context: Context) -> str:
@@ -97,10 +108,11 @@ def session_log_group(context: Context) -> str:
     return f"/{context.name('sessions')}"
 
 
-def _dkim(dkim: DkimKeys) -> list[dict[str, Any]]:
+def _dkim(context: Context, dkim: DkimKeys) -> list[dict[str, Any]]:
+    via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{context.platform.home}.amazonaws.com"}}
     return [
         _allow("ReadDkimKeys", ["secretsmanager:GetSecretValue"], list(dkim.arns.values())),
-        _allow("OpenDkimKeys", ["kms:Decrypt"], dkim.kms_key_arn),
+        _allow("OpenDkimKeys", ["kms:Decrypt"], dkim.kms_key_arn, via),
     ]
 
 

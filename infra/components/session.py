@@ -52,7 +52,7 @@ class SessionManager(pulumi.ComponentResource):
             name=PREFERENCES,
             document_type="Session",
             document_format="JSON",
-            content=pulumi.Output.all(group.name, keys.arn(DataClass.MAIL, region)).apply(
+            content=pulumi.Output.all(group.name, keys.arn(DataClass.LOGS, region)).apply(
                 lambda known: json.dumps(preferences(*known))
             ),
             tags=context.tags(context.name(region, "sessions")),

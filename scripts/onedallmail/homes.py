@@ -80,6 +80,9 @@ def _pairs(groups: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _server(name: str, answer: Told | str, groups: Mapping[str, Any], alive: Mapping[str, Any]) -> dict[str, Any]:
     status = answer.status if isinstance(answer, Told) else {}
+    if status and name not in alive:
+        # What it wrote last is of another time.
+        status = {"error": f"it has no lease; it wrote last at {status.get('checked_at')}"}
     lease, fence = status.get("lease") or {}, status.get("fence") or {}
     return {
         "alive": name in alive,

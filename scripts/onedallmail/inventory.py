@@ -7,8 +7,10 @@ from onedallmail.outputs import read_outputs
 from onedallmail.platform.firewall import Rule, host_rules
 from onedallmail.platform.flows import Party
 from onedallmail.platform.model import Platform
+from onedallmail.platform.naming import COPIES_CONTEXT
 from onedallmail.platform.ports import Port
 from onedallmail.platform.records import exchanger, helo_name, mail_regions
+from onedallmail.platform.roles import ServerRole
 from onedallmail.stackfile import load_platform
 
 
@@ -21,7 +23,7 @@ def inventory(stack: str) -> dict[str, Any]:
     """
     platform, outputs = load_platform(stack), read_outputs(stack)
     servers = {name: _server(facts) for name, facts in outputs["servers"].items()}
-    hosts: dict[str, dict[str, Any]] = {name: _host(platform, facts) for name, facts in servers.items()}
+    hosts: dict[str, dict[str, Any]] = {name: _host(platform, outputs, facts) for name, facts in servers.items()}
     groups: dict[str, list[str]] = {"platform": list(servers), "directory": list(servers)}
     for name, facts in servers.items():
         groups.setdefault(facts["role"], []).append(name)
@@ -53,15 +55,28 @@ def _server(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _host(platform: Platform, facts: dict[str, Any]) -> dict[str, Any]:
+def _host(platform: Platform, outputs: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     rules = host_rules(platform, platform.server(facts["name"]))
     balanced = platform.options.balancers
     balancers = platform.networks(Party.EDGE, facts["region"]) if balanced else ()
     return {
-        "onedallmail_server": {**facts, "helo_name": helo_name(platform, facts["name"])},
+        "onedallmail_server": {
+            **facts,
+            "helo_name": helo_name(platform, facts["name"]),
+            "mail_key_arns": _mail_keys(outputs, facts),
+            "mail_key_context": COPIES_CONTEXT,
+        },
         "onedallmail_host_rules": list(_plain(rules)),
         "onedallmail_balancer_networks": [str(network) for network in balancers],
     }
+
+
+def _mail_keys(outputs: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    """Return the mail key's ARN of each region, the server's own one first; none for a server that may not use it."""
+    if facts["role"] != ServerRole.MAIL.value:
+        return []
+    regions = sorted(outputs["regions"], key=lambda region: (region != facts["region"], region))
+    return [outputs["regions"][region]["kmsKeyArn"] for region in regions]
 
 
 SESSION = (

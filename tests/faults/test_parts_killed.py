@@ -1,16 +1,22 @@
-"""Parts that die and come back by themselves: the leader of the quorum, and the lab's AWS emulator."""
+"""Parts that die and come back: the leader of the quorum, the lab's AWS emulator and endpoints."""
 
 import json
 import os
 import signal
+from datetime import UTC, datetime
 
 import pytest
 
 from onedallmail.cloud import emulator
+from onedallmail.engine import run as engine
 from onedallmail.evidence.attachments import Evidence
+from onedallmail.lab.aws import control as aws
+from onedallmail.lab.aws.estate import read_cloud
 from onedallmail.outputs import read_outputs
+from onedallmail.stacksecrets import use_passphrase
 from tests.faults.conftest import unhealthy_voters
 from tests.hosts.facts import ETCDCTL
+from tests.hosts.test_keys_api import METADATA, python
 from tests.lab import ALL, MAIL, PLATFORM, STACK, eventually, on_all, run_on
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab"), pytest.mark.timeout(300)]
@@ -60,3 +66,22 @@ def test_what_a_key_encrypted_decrypts_after_the_death_of_the_key_service(eviden
     client = emulator.client(STACK, "kms", region)
     assert emulator.ensure(STACK).pid != first.pid
     assert client.decrypt(KeyId=key, CiphertextBlob=wrapped)["Plaintext"] == secret
+
+
+@pytest.mark.control("iso27001:A.8.14", "iso27001:A.5.29", basis="emulated")
+def test_the_aws_endpoints_come_back_and_know_the_credentials_that_they_gave(evidence: Evidence) -> None:
+    """A server keeps its role's credentials for hours: they must not die with what the lab's `up` repairs."""
+    evidence.emulated()
+    role = f"onedallmail-{STACK}-{PLATFORM.server(MAIL[0]).region}-mail"
+    path = f"meta-data/iam/security-credentials/{role}"
+    before = python(MAIL[0], METADATA, path)
+    assert "AccessKeyId" in before
+    use_passphrase(STACK)
+    cloud = read_cloud(engine.export(STACK))
+    first = aws.ensure(STACK, cloud)
+    assert first == aws.running(STACK), "what runs and serves the deployment is left alone"
+    first.send(signal.SIGKILL)
+    assert first.wait(10)
+    assert aws.running(STACK) is None
+    assert aws.ensure(STACK, cloud).pid != first.pid
+    assert python(MAIL[0], METADATA, path) == before or datetime.now(UTC).minute == 0

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_ad
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
+from onedallmail.lab.aws.names import METADATA_ADDRESS, METADATA_PORT
 from onedallmail.lab.lab import Lab
 from onedallmail.platform.firewall import Direction, host_rules
 from onedallmail.platform.flows import Party
@@ -20,6 +21,8 @@ HOOKS = ("input", "forward", "output")
 RESOLVER = {("tcp", Port.DNS.value), ("udp", Port.DNS.value)}
 TUNNEL = {("tcp", Port.IMAP_HOME.value), ("tcp", Port.SIEVE_HOME.value)}
 """A mail server's own tunnel to the other home servers, on addresses of the loopback network."""
+METADATA = "ec2-metadata"
+"""The one rule beside the flows: what EC2 tells an instance of itself."""
 HARMLESS_ACCEPTS = (
     'iifname "lo" accept',
     'oifname "lo" accept',
@@ -79,7 +82,7 @@ def test_the_firewall_drops_what_no_rule_names(facts: Facts, evidence: Evidence)
 
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22", "iso27001:A.8.27", "soc2:CC6.6")
 def test_each_firewall_rule_is_a_flow_with_its_peers(facts: Facts) -> None:
-    """The loaded rules are the intent graph: no rule without a flow, no flow without its rule, no peer too many."""
+    """The loaded rules are the intent graph and EC2's metadata: no flow without its rule, no peer too many."""
     wanted = {
         (rule.direction.value, rule.flow.name): frozenset(
             collapse_addresses(p for p in rule.peers if isinstance(p, IPv4Network))
@@ -87,6 +90,7 @@ def test_each_firewall_rule_is_a_flow_with_its_peers(facts: Facts) -> None:
         for rule in host_rules(PLATFORM, server(facts.server))
         if Party.MANAGEMENT not in (rule.flow.source, rule.flow.destination)
     }
+    wanted["out", METADATA] = frozenset({IPv4Network(f"{METADATA_ADDRESS}/32")})
     assert loaded_rules(facts["nft"].stdout) == wanted
 
 
@@ -114,8 +118,10 @@ def loaded_rules(text: str) -> dict[tuple[str, str], frozenset[IPv4Network]]:
         direction = Direction.IN if side == "s" else Direction.OUT
         port = re.search(rf'@{name} (\w+) dport (\d+) .*comment "{flow}"', text)
         assert port, f"the rule of {flow} names no port"
-        declared = next(f for f in PLATFORM.flows if f.name == flow)
-        assert (port[1], int(port[2])) == (declared.protocol.value, declared.port.value), f"{flow} opens another port"
+        declared = {f.name: (f.protocol.value, f.port.value) for f in PLATFORM.flows} | {
+            METADATA: ("tcp", METADATA_PORT)
+        }
+        assert (port[1], int(port[2])) == declared[flow], f"{flow} opens another port"
         found[direction.value, flow] = sets[name]
     return found
 

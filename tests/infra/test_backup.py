@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from onedallmail.cloud.iam import Request, denies
 from onedallmail.paths import ROOT
 
-from .policy_simulator import Request, denies
 from .storage_stack import ACCOUNT, of_kind
 
 sys.path.append(str(ROOT / "infra"))

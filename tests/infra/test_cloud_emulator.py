@@ -43,6 +43,29 @@ def test_what_a_multi_region_key_encrypted_decrypts_in_its_region_before_and_aft
     assert client(emulated_stack, "kms").decrypt(CiphertextBlob=cipher)["KeyId"] == key
 
 
+def test_data_keys_open_in_every_region_of_their_key_with_their_context_before_and_after_kill_9(
+    emulated_stack: EngineStack,
+) -> None:
+    emulator.ensure("test", state_dir=emulated_stack.state)
+    key = client(emulated_stack, "kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    client(emulated_stack, "kms").replicate_key(KeyId=key.rpartition("/")[2], ReplicaRegion="eu-west-1")
+    replica = key.replace(REGION, "eu-west-1")
+    context = {"purpose": "mail-copies"}
+    made = client(emulated_stack, "kms").generate_data_key(KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+    assert len(made["Plaintext"]) == 32
+
+    def opened(region: str, arn: str) -> object:
+        kms = emulator.client("test", "kms", region, state_dir=emulated_stack.state)
+        found = kms.decrypt(KeyId=arn, CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context)
+        with pytest.raises(ClientError, match="InvalidCiphertext"):
+            kms.decrypt(KeyId=arn, CiphertextBlob=made["CiphertextBlob"], EncryptionContext={"purpose": "other"})
+        return found["Plaintext"]
+
+    for _ in range(2):
+        assert opened(REGION, key) == opened("eu-west-1", replica) == made["Plaintext"]
+        kill_9(emulated_stack)
+
+
 def test_keys_objects_locks_secrets_and_records_survive_kill_9(emulated_stack: EngineStack) -> None:
     stack = emulated_stack
     result = stack.up()

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from onedallmail.cloud.iam import Request, allows, denies
 from onedallmail.paths import ROOT
 from onedallmail.platform.regions import AWS_REGIONS
-
-from .policy_simulator import Request, allows, denies
 
 sys.path.append(str(ROOT / "infra"))
 # infra/ is the program's own folder and no package: its modules are found at run time.

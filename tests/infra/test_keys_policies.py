@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from onedallmail.cloud.iam import Request, allows
 from onedallmail.paths import ROOT
 from onedallmail.platform.naming import KEY_CLASSES, DataClass
-
-from .policy_simulator import Request, allows
 
 sys.path.append(str(ROOT / "infra"))
 # infra/ is the program's own folder and no package: its modules are found at run time.

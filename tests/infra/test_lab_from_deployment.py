@@ -13,12 +13,15 @@ from onedallmail.cloud import emulator
 from onedallmail.engine import run
 from onedallmail.engine.workspace import Workspace
 from onedallmail.lab import firewall, naming
+from onedallmail.lab.aws.access import Call, may
+from onedallmail.lab.aws.estate import CloudEstate, read_cloud
 from onedallmail.lab.deployment import read_estate
 from onedallmail.lab.errors import LabError
 from onedallmail.lab.estate import Estate
 from onedallmail.lab.topology import allocate_management, booting_nodes, build_topology
 from onedallmail.paths import ROOT
 from onedallmail.platform.firewall import Direction, host_rules
+from onedallmail.platform.naming import COPIES_CONTEXT
 from onedallmail.stackfile import load_platform
 from onedallmail.stacksecrets import dkim_config
 
@@ -98,6 +101,32 @@ def test_rendered_rules_are_taken_by_nft(estate: Estate, tmp_path: Path) -> None
         command = ["unshare", "--net", "nft", "--check", "--file", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_in_the_lab_mail_servers_use_the_mail_key_and_the_witness_does_not(deployment: dict[str, Any]) -> None:
+    cloud = read_cloud(deployment)
+    assert CloudEstate.from_json(cloud.to_json()) == cloud
+    outputs = next(r["outputs"] for r in deployment["deployment"]["resources"] if r["type"].endswith("pulumi:Stack"))
+    servers, keys = outputs["servers"], [region["kmsKeyArn"] for region in outputs["regions"].values()]
+    assert {g.id for g in cloud.guests} == {s["instanceId"] for s in servers.values()}
+    for server in servers.values():
+        guest = cloud.guest_at(server["region"], server["privateIp"])
+        assert guest is not None
+        assert (guest.id, guest.zone) == (server["instanceId"], server["zone"])
+        for key in keys:
+            for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+                assert may(cloud, guest, Call(action, key, COPIES_CONTEXT)) is (server["role"] == "mail")
+                assert not may(cloud, guest, Call(action, key, {}))
+            assert not may(cloud, guest, Call("kms:ScheduleKeyDeletion", key, COPIES_CONTEXT))
+
+
+def test_an_instance_whose_role_is_unknown_is_refused(deployment: dict[str, Any]) -> None:
+    broken = copy.deepcopy(deployment)
+    resources = broken["deployment"]["resources"]
+    profile = next(r for r in resources if r["type"].endswith(":InstanceProfile"))
+    profile["inputs"]["role"] = profile["outputs"]["role"] = "nobody"
+    with pytest.raises(LabError, match="nobody"):
+        read_cloud(broken)
 
 
 def test_a_rule_that_refers_to_an_unknown_group_is_refused(deployment: dict[str, Any]) -> None:

@@ -2,11 +2,14 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import pytest
 
+from onedallmail.cloud.iam import Request, allows
 from onedallmail.cloud.schema import inputs_of
 from onedallmail.platform.firewall import Direction, security_group_rules
+from onedallmail.platform.naming import COPIES_CONTEXT
 from onedallmail.stackfile import load_platform
 
 from .recording import ProgramError, Registered, record_program
@@ -135,6 +138,54 @@ def test_policies_of_servers_grant_no_wildcard_action_or_resource() -> None:
         for statement in json.loads(policy.inputs["policy"])["Statement"]:
             assert statement["Resource"] != "*", policy.name
             assert not any("*" in action for action in statement["Action"]), policy.name
+
+
+SERVER_ROLES = ("eu-central-1-mail", "eu-west-1-mail", "eu-north-1-witness")
+
+
+def data_policy(role: str) -> dict[str, Any]:
+    (found,) = [r for r in of_type("aws:iam/rolePolicy:RolePolicy") if r.name == f"{role}-data"]
+    return dict(json.loads(found.inputs["policy"]))
+
+
+def mail_keys() -> list[str]:
+    """Return the ARNs of the mail key in all regions."""
+    keys = [*of_type("aws:kms/key:Key"), *of_type("aws:kms/replicaKey:ReplicaKey")]
+    return [k.outputs["arn"] for k in keys if k.inputs["tags"]["DataClass"] == "mail"]
+
+
+@pytest.mark.control("iso27001:A.8.24", "iso27001:A.5.15", "soc2:CC6.1", basis="recorded")
+def test_mail_servers_use_the_mail_key_of_every_region_for_copies_and_for_nothing_else() -> None:
+    copies = {f"kms:EncryptionContext:{name}": value for name, value in COPIES_CONTEXT.items()}
+    assert len(mail_keys()) == 3
+    for role in SERVER_ROLES[:2]:
+        for key in mail_keys():
+            for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+                assert allows(data_policy(role), Request(action, key, copies)), (role, key)
+                assert not allows(data_policy(role), Request(action, key)), "a context is required"
+                assert not allows(data_policy(role), Request(action, key, {"kms:EncryptionContext:purpose": "x"}))
+            assert not allows(data_policy(role), Request("kms:Encrypt", key, copies))
+            assert not allows(data_policy(role), Request("kms:ReEncryptFrom", key, copies))
+
+
+@pytest.mark.control("iso27001:A.8.24", "iso27001:A.5.15", "soc2:CC6.1", basis="recorded")
+def test_the_witness_keeps_copies_that_it_cannot_open() -> None:
+    copies = {f"kms:EncryptionContext:{name}": value for name, value in COPIES_CONTEXT.items()}
+    contexts: tuple[dict[str, str], ...] = (copies, {}, {"kms:EncryptionContext:aws:ssm:TargetId": "i-1"})
+    for key in mail_keys():
+        for action in ("kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt", "kms:ReEncryptFrom"):
+            assert not any(allows(data_policy(SERVER_ROLES[2]), Request(action, key, c)) for c in contexts)
+
+
+def test_sessions_of_operators_open_with_a_key_that_is_not_the_mails() -> None:
+    for document in of_type("aws:ssm/document:Document"):
+        if document.inputs["name"] == "SSM-SessionManagerRunShell":
+            key = json.loads(document.inputs["content"])["inputs"]["kmsKeyId"]
+            (role,) = [r for r in SERVER_ROLES if r.startswith(document.inputs["region"])]
+            assert key not in mail_keys()
+            opens = Request("kms:Decrypt", key, {"kms:EncryptionContext:aws:ssm:TargetId": "i-0123"})
+            assert allows(data_policy(role), opens)
+            assert not allows(data_policy(role), Request("kms:Decrypt", key))
 
 
 def test_the_private_dkim_key_is_secret_and_only_in_secrets_manager() -> None:

@@ -17,6 +17,7 @@ from .tree import ANSIBLE
 
 STACK = "lab"
 OUTSIDE = ("dns", "peer")
+MAIL_KEY = "arn:aws:kms:{region}:000000000000:key/mrk-mail"
 ANCHOR = ". DS 20326 13 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
 
 
@@ -44,6 +45,7 @@ def outputs(platform: Platform) -> dict[str, Any]:
         "domain": platform.domain,
         "domains": list(platform.domains),
         "servers": servers,
+        "regions": {r.name: {"kmsKeyArn": MAIL_KEY.format(region=r.name)} for r in platform.config.regions},
         "evidenceBucket": "evidence",
         "dkimSecretArns": {domain: f"{arn}-{domain}" for domain in platform.domains},
     }

@@ -8,7 +8,7 @@ from onedallmail import inventory
 from onedallmail.stackfile import load_platform
 
 from .rendering import Outcome
-from .site import outputs
+from .site import MAIL_KEY, outputs
 
 STACK = "example"
 
@@ -25,6 +25,20 @@ def test_ansible_goes_through_session_manager_as_an_account_that_is_not_root(mon
         assert facts["ansible_host"].startswith("i-")
         assert "aws ssm start-session" in facts["ansible_ssh_common_args"]
         assert facts["onedallmail_server"]["region"] in facts["ansible_ssh_common_args"]
+
+
+def test_mail_servers_know_the_mail_keys_their_own_regions_first_and_the_witness_knows_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inventory, "read_outputs", lambda _: outputs(load_platform(STACK)))
+    hosts = inventory.inventory(STACK)["_meta"]["hostvars"]
+    regions = {region.name for region in load_platform(STACK).config.regions}
+    for name in ("a1", "b1"):
+        facts = hosts[name]["onedallmail_server"]
+        assert facts["mail_key_arns"][0] == MAIL_KEY.format(region=facts["region"])
+        assert set(facts["mail_key_arns"]) == {MAIL_KEY.format(region=region) for region in regions}
+        assert facts["mail_key_context"] == {"purpose": "mail-copies"}
+    assert hosts["c1"]["onedallmail_server"]["mail_key_arns"] == []
 
 
 def test_no_template_fails_for_a_stack_in_aws(aws_outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from onedallmail.lab.aws.names import METADATA_PORT
 from onedallmail.platform.firewall import host_rules
 from onedallmail.stackfile import load_platform
 
@@ -89,12 +90,13 @@ def test_no_file_of_the_platform_names_an_older_protocol_than_tls_1_3(outcome: O
 
 
 @pytest.mark.parametrize("host", ["a1", "b1", "c1"])
-def test_host_firewall_opens_exactly_the_ports_of_the_intent_graph(outcome: Outcome, host: str) -> None:
+def test_host_firewall_opens_exactly_the_ports_of_the_intent_graph_and_metadata(outcome: Outcome, host: str) -> None:
     platform = load_platform(STACK)
     rules = [r for r in host_rules(platform, platform.server(host)) if r.peers]
     for direction, keyword in (("in", "saddr"), ("out", "daddr")):
         wanted = {(r.flow.protocol.value, r.flow.port.value) for r in rules if r.direction.value == direction}
         text = next(f.text for f in outcome.files if f.host == host and f.dest == "/etc/nftables.conf")
         opened = re.findall(rf"ip {keyword} @{direction}_\S+ (tcp|udp) dport (\d+) ct state new \S* ?accept", text)
-        assert {(protocol, int(port)) for protocol, port in opened} == wanted
+        metadata = {("tcp", METADATA_PORT)} if direction == "out" else set()
+        assert {(protocol, int(port)) for protocol, port in opened} == wanted | metadata
         assert re.search(rf"hook {direction}put priority filter; policy drop;", text)

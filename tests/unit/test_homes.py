@@ -22,7 +22,15 @@ def told(revision: int, **status: Any) -> Told:
     alive = {"version": 1, "at": "2026-11-25T10:00:05+00:00", "servers": {"b1": "eu-west-1"}}
     lease = {"id": "1f", "ttl_s": 8.0, "since": "2026-11-25T09:00:00+00:00"}
     fence = {"open_for_s": 6.1, "error": None}
-    own = {"error": None, "served": 3, "lease": lease, "fence": fence, "failovers": [], **status}
+    own = {
+        "error": None,
+        "checked_at": "2026-11-25T10:00:04+00:00",
+        "served": 3,
+        "lease": lease,
+        "fence": fence,
+        "failovers": [],
+        **status,
+    }
     return Told({"revision": revision, "groups": GROUPS if revision > 5 else {}}, alive, own)
 
 
@@ -54,7 +62,8 @@ def test_each_server_is_seen_with_its_own_word_and_the_others() -> None:
         "trouble": "",
     }
     assert servers["a1"]["trouble"] == "ssh: no route"
-    assert (servers["a2"]["fence_open"], servers["a2"]["lease_since"]) == (False, None)
+    assert (servers["a2"]["fence_open"], servers["a2"]["serves"]) == (None, None)
+    assert "no lease; it wrote last at 2026" in servers["a2"]["trouble"]
     assert (servers["b1"]["alive"], servers["b1"]["home_of"], servers["b1"]["fence_open"]) == (True, 3, True)
 
 
@@ -72,7 +81,7 @@ def test_the_command_shows_it(monkeypatch: pytest.MonkeyPatch, options: list[str
     if options:
         assert json.loads(result.output)["failovers"] == [{"to": "b1", **FAILOVER}]
     else:
-        assert all(word in result.output for word in ("3 groups at revision 9", "2 to 4", "ssh: no route", "closed"))
+        assert all(word in result.output for word in ("3 groups at revision 9", "2 to 4", "ssh: no route", "open"))
 
 
 def test_the_command_fails_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:

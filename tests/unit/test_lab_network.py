@@ -153,3 +153,22 @@ def test_nft_takes_every_kind_of_rule() -> None:
     command = ["unshare", "--net", "nft", "--check", "--file", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_router_offers_its_own_servers_their_metadata_and_nothing_else() -> None:
+    assert space(topology(), naming.router(ONE)).loopback == ("169.254.169.254/32",)
+    rules = chain(firewall.render(read_estate(deployment()), ONE), "input")
+    service = "ip daddr 169.254.169.254 tcp dport 80 accept"
+    assert rules == [
+        "type filter hook input priority filter; policy drop;",
+        f'iifname "i-m1" ip saddr 10.10.0.10 {service}',
+        f'iifname "i-m2" ip saddr 10.10.0.11 {service}',
+    ]
+
+
+def test_only_routers_have_addresses_of_their_own_on_the_loopback() -> None:
+    found = topology()
+    routers = {naming.namespace(LAB, naming.router(region)) for region in (ONE, TWO)}
+    assert {n.name for n in found.namespaces if n.loopback} == routers
+    (end,) = [e for e in found.ends(min(routers)) if e.interface == "lo"]
+    assert end.addresses == ("127.0.0.1/8", "169.254.169.254/32")

@@ -5,6 +5,7 @@ import json
 from onedallmail.cloud import emulator
 from onedallmail.engine import run as engine
 from onedallmail.lab import lab as machines
+from onedallmail.lab.aws.names import zone_records
 from onedallmail.outputs import read_outputs
 from onedallmail.paths import state_dir
 from onedallmail.stacksecrets import use_passphrase
@@ -13,7 +14,7 @@ from .phases import Step
 
 
 def realise(stack: str, step: Step) -> str:
-    """Boot what is missing, keep what runs, remove what the stack no longer has; export the zones for the lab's DNS."""
+    """Boot what is missing, keep what runs, remove what the stack no longer has; export zones for the lab's DNS."""
     use_passphrase(stack)
     lab = machines.realise(stack, engine.export(stack), step)
     step("exporting the Route 53 zones")
@@ -38,4 +39,5 @@ def _export_zones(stack: str) -> None:
         for domain, zone in outputs["zones"].items()
     }
     path = state_dir(stack) / "lab" / "zones.json"
+    zones |= zone_records(outputs["regions"])
     path.write_text(json.dumps(zones, indent=1, sort_keys=True))

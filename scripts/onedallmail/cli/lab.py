@@ -37,15 +37,18 @@ def down_command(stack: Stack = "lab") -> None:
 def status_command(
     stack: Stack = "lab", as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False
 ) -> None:
-    """Show the nodes and whether they run. Exit code 3 when one does not."""
+    """Show the nodes, and AWS as they meet it, and whether they run. Exit code 3 when one does not."""
+    from onedallmail.lab.aws import control as aws  # noqa: PLC0415 - as above
+    from onedallmail.lab.aws.names import ADDRESS, NODE  # noqa: PLC0415 - as above
     from onedallmail.lab.lab import load  # noqa: PLC0415 - as above
 
-    nodes = load(stack).nodes
+    nodes, endpoints = load(stack).nodes, aws.running(stack) is not None
     if as_json:
         rows = [
             {"name": n.name, "kind": n.kind, "region": n.region, "address": n.address, "running": n.running}
             for n in nodes
         ]
+        rows.append({"name": NODE, "kind": "endpoints", "region": "", "address": ADDRESS, "running": endpoints})
         typer.echo(json.dumps(rows, indent=1))
     else:
         table = Table(title=f"Lab of stack {stack}", title_justify="left")
@@ -54,8 +57,10 @@ def status_command(
         for n in nodes:
             state = "[green]running[/green]" if n.running else "[red]stopped[/red]"
             table.add_row(n.name, n.kind, n.region or "-", n.address, state)
+        state = "[green]running[/green]" if endpoints else "[red]stopped[/red]"
+        table.add_row(NODE, "endpoints", "-", ADDRESS, state)
         _out.print(table)
-    if not all(n.running for n in nodes):
+    if not (endpoints and all(n.running for n in nodes)):
         raise typer.Exit(3)
 
 

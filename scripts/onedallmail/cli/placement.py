@@ -32,12 +32,14 @@ def show_command(stack: Stack = "lab", as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    say(f"{len(found['groups'])} groups at revision {found['revision']}, as {found['told_by']} knows them")
+    say(
+        f"{len(found['groups'])} groups at revision {found['revision']}, as {found['told_by']} knows them; times in UTC"
+    )
     print_table(("Home", "Standby", "Groups", "Epoch"), [_pair(pair) for pair in found["pairs"]])
-    columns = ("Server", "Alive", "Home of", "Standby of", "Serves", "Fence", "Lease since (UTC)", "Trouble")
+    columns = ("Server", "Alive", "Home of", "Standby of", "Serves", "Fence", "Lease since", "Trouble")
     print_table(columns, [_server(name, server) for name, server in found["servers"].items()])
     if found["failovers"]:
-        print_table(("At (UTC)", "From", "To", "Groups", "Seconds"), [_failover(f) for f in found["failovers"]])
+        print_table(("At", "From", "To", "Groups", "Seconds"), [_failover(f) for f in found["failovers"]])
 
 
 def _pair(pair: dict[str, Any]) -> tuple[str, ...]:
@@ -54,11 +56,17 @@ def _server(name: str, server: dict[str, Any]) -> tuple[str, ...]:
         str(server["standby_of"]),
         "-" if server["serves"] is None else str(server["serves"]),
         {True: "open", False: "closed", None: "-"}[server["fence_open"]],
-        (server["lease_since"] or "-")[:19],
+        (server["lease_since"] or "-")[5:16].replace("T", " ") or "-",
         server["trouble"] or "-",
     )
 
 
 def _failover(record: dict[str, Any]) -> tuple[str, ...]:
     seconds = "under way" if record["seconds"] is None else f"{record['seconds']:.1f}"
-    return str(record["at"])[:19], record["from_server"], record["to"], str(record["groups"]), seconds
+    return (
+        str(record["at"])[5:19].replace("T", " "),
+        record["from_server"],
+        record["to"],
+        str(record["groups"]),
+        seconds,
+    )

@@ -1,9 +1,7 @@
 """The service onedallmail-ingest: the milter at its socket, the sealing key, and the status file."""
 
 import asyncio
-import grp
 import logging
-import os
 import signal
 import ssl
 import sys
@@ -55,8 +53,7 @@ async def run(settings: Settings) -> None:
 async def _listener(settings: Settings, milter: Milter) -> asyncio.Server:
     settings.socket.unlink(missing_ok=True)
     listener = await asyncio.start_unix_server(milter.connected, settings.socket, backlog=BACKLOG)
-    os.chown(settings.socket, -1, grp.getgrnam(settings.socket_group).gr_gid)
-    settings.socket.chmod(0o660)
+    settings.socket.chmod(0o660)  # its folder gives it the group of Postfix
     return listener
 
 

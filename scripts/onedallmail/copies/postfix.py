@@ -78,7 +78,8 @@ def reinject(port: int, name: str, envelope: Envelope, recipient: Recipient, mes
             code, text = smtp.data(message)
             _check("DATA", code, text)
     except smtplib.SMTPResponseException as error:
-        raise _failure(f"port {port}", error.smtp_code, error.smtp_error) from error
+        where = f"port {port}"
+        raise _failure(where, error.smtp_code, error.smtp_error) from error
     except (OSError, smtplib.SMTPException) as error:
         msg = f"port {port}: {error}"
         raise QueueAwayError(msg) from error

@@ -27,7 +27,8 @@ from onedallmail.copies.settings import CONFIGURATION, Settings, SettingsError, 
 from onedallmail.copies.standbys import CALL_S as HELD_S
 from onedallmail.copies.store import Store, StoreError
 from onedallmail.copies.verbs import Verbs
-from onedallmail.placement.etcd import EtcdClient, EtcdError
+from onedallmail.placement.etcd import EtcdClient
+from onedallmail.placement.store import EtcdError
 
 STATUS_S = 5.0
 

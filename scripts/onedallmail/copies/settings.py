@@ -58,7 +58,6 @@ class Settings:
     reinjection_port: int
     socket: Path
     """Of the milter."""
-    socket_group: str
     message_bytes: int
     """Postfix's limit of a message."""
     buffered_bytes: int

@@ -10,8 +10,8 @@ from pathlib import Path
 from onedallmail.copies.record import MAX_LINE_BYTES, NAME, CopyError, Label, decode_line, encode
 
 IDENTITY = "store.json"
-FOLDERS = tuple(f"{number:02x}" for number in range(256))
-"""By the first two digits of the ingest id: flushing a small folder stays cheap when many copies wait."""
+FOLDERS = tuple("0123456789abcdef")
+"""By the first digit of the ingest id: folders stay small when many copies wait."""
 TEMPORARY = ".tmp"
 
 
@@ -117,7 +117,7 @@ class Store:
         if not NAME.fullmatch(name):
             msg = f"{name[:200]!r} is no name of a copy"
             raise CopyError(msg)
-        return self.directory / name[:2] / name
+        return self.directory / name[:1] / name
 
     def _check_space(self, size_bytes: int) -> None:
         space = os.statvfs(self.directory)

@@ -6,6 +6,7 @@ after it on the way in. Refused packets are counted per server and direction.
 """
 
 from . import naming
+from .aws.names import METADATA_ADDRESS, METADATA_PORT
 from .estate import Estate, GroupRule, Instance, Route, TargetKind
 
 TABLE = "onedallmail"
@@ -19,7 +20,7 @@ def render(estate: Estate, region: str) -> str:
         "counter dropped_other { }",
         "counter dropped_spoofed { }",
         *(_chain(estate, i, egress=egress) for i in instances for egress in (True, False)),
-        _input(),
+        _input(instances),
         _forward(instances),
         *_translation(estate, instances),
     ]
@@ -83,9 +84,11 @@ def _service(rule: GroupRule) -> str:
     return f"{rule.protocol} dport {ports}"
 
 
-def _input() -> str:
-    """Return the chain for the router itself, which offers nothing."""
-    return "chain input {\n type filter hook input priority filter; policy drop;\n}"
+def _input(instances: tuple[Instance, ...]) -> str:
+    """Return the chain for the router itself, which offers its servers their metadata and nothing else."""
+    service = f"ip daddr {METADATA_ADDRESS} tcp dport {METADATA_PORT} accept"
+    lines = [f"iifname {_device(i)} ip saddr {i.private_ip} {service}" for i in instances]
+    return "\n ".join(["chain input {\n type filter hook input priority filter; policy drop;", *lines]) + "\n}"
 
 
 def _forward(instances: tuple[Instance, ...]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from .. import paths
 from . import firewall, host, links, naming, nodes
+from .aws import control as aws
+from .aws.estate import read_cloud
 from .command import run, succeeds
 from .deployment import read_estate
 from .errors import LabError
@@ -92,6 +94,8 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     links.apply(build_topology(estate, lab_id, management), lab_id)
     for region in estate.regions:
         links.load_firewall(naming.namespace(lab_id, naming.router(region.name)), firewall.render(estate, region.name))
+    progress("AWS endpoints")
+    aws.ensure(stack, read_cloud(deployment))
     host.raise_limits()
     _ensure_key(home)
     (home / "lab.json").write_text(
@@ -136,6 +140,7 @@ def down(stack: str) -> None:
     """Remove the nodes, namespaces and files of this checkout's lab; the cached image stays."""
     lab_id = paths.lab_id()
     _close_connections(stack)
+    aws.stop(stack)
     for name in nodes.left_over(lab_id):
         nodes.kill(NodePlace(stack, lab_id, name))
     for name in links.existing(lab_id):

@@ -5,6 +5,9 @@ They are what `topology.py` computes and `links.py` makes true.
 
 from dataclasses import dataclass, field
 
+LOOPBACK = "127.0.0.1/8"
+"""The address that the kernel gives a loopback interface."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RouteSpec:
@@ -62,6 +65,8 @@ class Namespace:
     owned: bool = False
     """Whether interfaces that are not described here are taken away (routers; in a server they are its own affair)."""
     bridge: End | None = None
+    loopback: tuple[str, ...] = ()
+    """Addresses of the loopback interface beside its own."""
     routes: frozenset[RouteSpec] = frozenset()
     rules: frozenset[RuleSpec] = frozenset()
 
@@ -76,7 +81,12 @@ class Topology:
     """Address of each node's management interface."""
 
     def ends(self, namespace: str) -> tuple[End, ...]:
-        """Return the interfaces of one namespace, bridges first."""
+        """Return the interfaces of one namespace, bridges first; the loopback one if it has addresses to state."""
         bridges = tuple(n.bridge for n in self.namespaces if n.name == namespace and n.bridge)
         ends = (end for link in self.links for end in (link.one, link.two) if end.namespace == namespace)
-        return (*bridges, *ends)
+        loopbacks = (
+            End(namespace=namespace, interface="lo", addresses=(LOOPBACK, *n.loopback))
+            for n in self.namespaces
+            if n.name == namespace and n.loopback
+        )
+        return (*bridges, *loopbacks, *ends)

@@ -1,4 +1,4 @@
-"""What stands outside the platform: name servers, another organisation's mail server, and a client.
+"""What stands outside the platform: name servers, another organisation's mail server, a client, and AWS.
 
 Their addresses are of the ranges for documentation (RFC 5737), as the lab's Elastic IPs are.
 """
@@ -21,4 +21,5 @@ OUTSIDE = (
     OutsideNode(name="dns", fqdn="dns.root.example", role="lab_dns", addresses=("192.0.2.53", "192.0.2.54")),
     OutsideNode(name="peer", fqdn="mail1.partner.example", role="lab_peer", addresses=("203.0.113.25", "203.0.113.53")),
     OutsideNode(name="client", fqdn="client.partner.example", role="client", addresses=("203.0.113.50",), boots=False),
+    OutsideNode(name="aws", fqdn="aws.root.example", role="aws", addresses=("192.0.2.80",), boots=False),
 )

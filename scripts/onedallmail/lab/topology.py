@@ -7,6 +7,7 @@ firewall. Routers know only what the stack's route tables say; nothing leads to 
 from collections.abc import Iterable, Mapping
 
 from . import naming
+from .aws.names import METADATA_ADDRESS
 from .errors import LabError
 from .estate import Estate, Instance, Region, Route, TargetKind
 from .network import End, Link, Namespace, RouteSpec, RuleSpec, Topology
@@ -183,6 +184,7 @@ def _router(estate: Estate, lab_id: str, region: Region) -> Namespace:
         name=naming.namespace(lab_id, naming.router(region.name)),
         forwards=True,
         owned=True,
+        loopback=(f"{METADATA_ADDRESS}/32",),
         routes=frozenset(routes),
         rules=frozenset(rules),
     )

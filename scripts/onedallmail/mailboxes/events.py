@@ -93,6 +93,7 @@ class Listener:
                     self._take(line)
                 if len(rest) > MAX_LINE_BYTES:
                     self._refuse(rest, "longer than any event")
+                    rest = b""
                     break
                 await asyncio.sleep(0)
         except OSError as error:

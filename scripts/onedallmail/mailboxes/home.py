@@ -23,7 +23,9 @@ READINESS_S = 5.0
 RETURN_S = 1.0
 """How often standbys are asked what they remember: all answer, one does not."""
 RETRY_S = 15.0
-"""Between two attempts to reconcile a group, or to end sessions."""
+"""Between two attempts to reconcile mailboxes that failed, or to end sessions."""
+SOON_S = 3.0
+"""Between two attempts to reconcile a group at all: often the standby's map is only a moment older."""
 STRANGER_S = 5.0
 """How long after an event the directory's list must be to say that its user does not exist."""
 
@@ -189,7 +191,7 @@ class Home:
 
     async def _reconcile(self, number: int, placement: Placement) -> None:
         members = self._parts.members.users_of(number)
-        users, _ = due_without(self.declared.get(number), self._parts.me, placement, members)
+        users = due_without(self.declared.get(number), self._parts.me, placement, members)
         try:
             failed = await self._reconciler.group(number, placement, users)
             self.declared[number] = Declared(self._parts.me, placement.epoch, failed)
@@ -198,7 +200,7 @@ class Home:
             if failed:
                 self._not_before[number] = time.monotonic() + RETRY_S
         except FAILURES as error:
-            self._not_before[number] = time.monotonic() + RETRY_S
+            self._not_before[number] = time.monotonic() + SOON_S
             log.warning("group %d is not reconciled with %s: %s", number, placement.standby, error)
         finally:
             self.reconciling.pop(number, None)

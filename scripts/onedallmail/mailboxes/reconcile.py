@@ -28,6 +28,7 @@ log = logging.getLogger("mailboxes.reconcile")
 class Taken:
     """What was taken over from the standby, to be looked at once more: messages, and records that the home lacked."""
 
+    standby: str
     unknown: list[Message]
     records: Ledger
 
@@ -87,11 +88,11 @@ class Reconciler:
         if not here and not found.present:
             return None
         await self._pusher.synchronise(user, placement.standby)
-        taken = await self._take_over(user, found, records)
+        taken = await self._take_over(user, found, records, placement.standby)
         await self._pusher.ship(user, group, placement, records, whole=True)
         return taken
 
-    async def _take_over(self, user: str, found: Found, before: Ledger) -> Taken | None:
+    async def _take_over(self, user: str, found: Found, before: Ledger, standby: str) -> Taken | None:
         """Make the standby's ledger this server's too, now that its messages are here; drop what a replay brought.
 
         Not earlier: if the standby died before the synchronisation, a replay would be refused and the message lost.
@@ -99,7 +100,7 @@ class Reconciler:
         new = {key: stamp for key, stamp in found.records.items() if key not in before}
         if not new and not found.unknown:
             return None
-        taken = Taken(found.unknown, new)
+        taken = Taken(standby, found.unknown, new)
         await self._adopt(user, taken)
         return taken
 
@@ -110,8 +111,10 @@ class Reconciler:
         if taken.unknown:
             now = await asyncio.to_thread(dovecot.messages, self._parts.upkeep, user)
             gone = crossed(taken.unknown, now)
-            await asyncio.to_thread(dovecot.expunge, self._parts.upkeep, user, gone)
             self.dropped += len(gone)
+        if gone:
+            await asyncio.to_thread(dovecot.expunge, self._parts.upkeep, user, gone)
+            await self._pusher.synchronise(user, taken.standby)
         return bool(gone) or not taken.records.keys() <= merged.before.keys()
 
     async def _settle(self, taken: dict[str, Taken]) -> set[str]:

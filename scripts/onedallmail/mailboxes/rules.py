@@ -125,14 +125,11 @@ def homes(me: str, placements: PlacementMap) -> dict[int, Placement]:
     return {number: p for number, p in placements.items() if p.home == me}
 
 
-def due_without(
-    declared: Declared | None, me: str, placement: Placement, users: Collection[str]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Return which users of a group have to be reconciled now, and which are done in this epoch already."""
+def due_without(declared: Declared | None, me: str, placement: Placement, users: Collection[str]) -> frozenset[str]:
+    """Return which users of a group have to be reconciled: all, or those that failed in this epoch."""
     if declared is None or not declared_by(declared, me, placement.epoch):
-        return frozenset(users), frozenset()
-    left = declared.without & frozenset(users)
-    return left, frozenset(users) - left
+        return frozenset(users)
+    return declared.without & frozenset(users)
 
 
 def differing(home: Mapping[str, str], standby: Mapping[str, str]) -> list[str]:

@@ -89,7 +89,7 @@ def _parts(body: bytes) -> tuple[Any, Ledger]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which of these ingest ids do home and standby of a user hold? The claim says whom the asker takes for the home."""
+    """Which of these ids do home and standby of a user hold? The claim says whom the asker takes for the home."""
 
     claim: Claim
     ids: frozenset[str]

@@ -21,6 +21,9 @@ class DataClass(StrEnum):
 KEY_CLASSES = (DataClass.MAIL, DataClass.DIRECTORY, DataClass.LOGS, DataClass.BACKUP, DataClass.EVIDENCE)
 """Data classes with a KMS key of their own; secrets of a server are under the key of the data that they open."""
 
+COPIES_CONTEXT = {"purpose": "mail-copies"}
+"""Encryption context under which servers wrap the keys of copies of accepted mail: IAM lets them use no other."""
+
 
 class ControlScope(StrEnum):
     """Which audits a resource is in scope of."""

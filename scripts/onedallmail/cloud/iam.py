@@ -1,7 +1,7 @@
 """Judges requests by policy documents as IAM does, as far as the project's own documents go.
 
 Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition operators".
-An operator that no document uses is an error: a test must not pass because a condition was not understood.
+An operator that no document uses is an error: nothing is allowed because a condition was not understood.
 """
 
 from collections.abc import Callable, Mapping
