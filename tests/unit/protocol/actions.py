@@ -6,7 +6,7 @@ from tests.unit.protocol import acceptance, custody, delivery, leases, people, s
 from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol.explorer import Explored, Step, explore
 from tests.unit.protocol.invariants import judge, judge_quiet, judge_step
-from tests.unit.protocol.state import HAS, A, B, Budget, Message, Server, State, ACKED
+from tests.unit.protocol.state import ACKED, HAS, A, B, Budget, Message, Server, State
 
 
 def successors(state: State, rules: Rules) -> Iterator[tuple[Step, State]]:

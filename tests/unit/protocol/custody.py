@@ -76,10 +76,10 @@ def _care(state: State, rules: Rules, copy: Copy) -> Moves:
     step = rules.step(_facts(state, rules, copy))
     if step is Next.DONE:
         yield _without(state, copy)
-        for other in state.copies:
-            if copy.place == copy.origin and other[:3] == copy[:3] and other.place == copy.holder:
-                if state.servers[other.place].up:
-                    yield _without(state, other)
+        others = [c for c in state.copies if c[:3] == copy[:3] and c.place == copy.holder != copy.place]
+        for other in others:
+            if copy.place == copy.origin and state.servers[other.place].up:
+                yield _without(state, other)
     elif step is Next.REINJECT:
         yield from _hand_in(state, copy)
 

@@ -38,7 +38,7 @@ class Explored(Generic[S]):
     broken: Broken[S] | None
 
 
-class TooMany(RuntimeError):
+class TooManyError(RuntimeError):
     """The model has more states than the test may visit."""
 
 
@@ -54,7 +54,7 @@ def explore(
     """Visit every state. A quiet state is one where the protocol has nothing left to do by itself.
 
     Besides the three judges a rule of its own is checked: from every state the protocol alone comes to a quiet one.
-    Raises TooMany beyond the limit.
+    Raises TooManyError beyond the limit.
     """
     numbers: dict[S, int] = {first: 0}
     states: list[S] = [first]
@@ -91,7 +91,7 @@ def explore(
                 return broken(promise, at)
         if len(states) > limit:
             msg = f"more than {limit} states: choose smaller bounds, or raise the limit"
-            raise TooMany(msg)
+            raise TooManyError(msg)
         at += 1
     stuck = _stuck(before, quiet)
     if stuck is not None:

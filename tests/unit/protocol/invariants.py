@@ -79,4 +79,3 @@ def _redundant(state: State) -> bool:
     """Return whether no failure is outstanding: the standby is ready for the present epoch, no disk is lost."""
     standby = state.servers[standby_of(state.epoch)]
     return standby.ready == state.epoch and not any(s.lost for s in state.servers)
-

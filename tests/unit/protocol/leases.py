@@ -12,9 +12,9 @@ from tests.unit.protocol.state import (
     NAMES,
     NEW,
     UNSURE,
+    WITNESS,
     A,
     B,
-    WITNESS,
     State,
     change,
     change_message,
@@ -38,8 +38,9 @@ def moves(state: State, rules: Rules) -> Moves:
             yield from _agent(state, rules, s)
         yield from _time(state, rules, s)
         if here.up and not here.cut and state.budget.cut:
-            yield Step(f"the agent of {NAMES[s]} is paused or cut off from etcd", False), change(
-                spend(state, "cut"), s, cut=True
+            yield (
+                Step(f"the agent of {NAMES[s]} is paused or cut off from etcd", False),
+                change(spend(state, "cut"), s, cut=True),
             )
         elif here.cut:
             yield Step(f"the agent of {NAMES[s]} goes on", True), change(state, s, cut=False)

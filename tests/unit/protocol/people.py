@@ -39,6 +39,7 @@ def moves(state: State) -> Iterator[tuple[Step, State]]:
 
 def _act(state: State, home: int, m: int, n: int) -> Iterator[tuple[Step, State]]:
     instances = list(state.messages[m].instances)
+    taken = instances[n] & TAKEN  # a move keeps the GUID
     instances[n] = instances[n] & ~HAS[home] | GONE[home]
     if state.budget.delete:
         after = with_instances(spend(state, "delete"), m, instances)
@@ -46,7 +47,7 @@ def _act(state: State, home: int, m: int, n: int) -> Iterator[tuple[Step, State]
             after = change_message(after, m, wish=FREE if _crosses(state, home, m) else DELETED)
         yield Step(f"the user deletes m{m} at {NAMES[home]}", False), after
     if state.budget.move:
-        after = with_instances(spend(state, "move"), m, [*instances, HAS[home]])
+        after = with_instances(spend(state, "move"), m, [*instances, HAS[home] | taken])
         yield Step(f"the user moves m{m} to another folder at {NAMES[home]}", False), after
 
 

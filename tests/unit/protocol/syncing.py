@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol import merging
+from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol.explorer import Step
 from tests.unit.protocol.merging import two_way
 from tests.unit.protocol.state import (
