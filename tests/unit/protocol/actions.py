@@ -6,7 +6,7 @@ from tests.unit.protocol import acceptance, custody, delivery, leases, people, s
 from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol.explorer import Explored, Step, explore
 from tests.unit.protocol.invariants import judge, judge_quiet, judge_step
-from tests.unit.protocol.state import ACKED, HAS, A, B, Budget, Message, Server, State
+from tests.unit.protocol.state import ACKED, HAS, A, B, Budget, Copy, Message, Server, State
 
 
 def successors(state: State, rules: Rules) -> Iterator[tuple[Step, State]]:
@@ -34,6 +34,17 @@ def healthy(budget: Budget, *, servers: int = 3, messages: int = 1, delivered: i
         sessions=(None, None),
         budget=budget,
     )
+
+
+def parted(budget: Budget) -> State:
+    """Return a platform after a take-over: A, down, has delivered a message as home of epoch 1; B has it by replay."""
+    state = healthy(budget)
+    a = Server(up=False, fence=False, ledger=1)
+    b = Server(epoch=2, here=True, ledger=1, ready=1, prepared=2)
+    copies = frozenset({Copy(0, 0, A, B, A), Copy(0, 0, A, B, B, tried=2)})
+    message = Message(client=ACKED, instances=tuple(sorted((HAS[A], HAS[B]))))
+    servers = (a, b, *state.servers[2:])
+    return state._replace(servers=servers, epoch=2, alive=0b10, messages=(message,), copies=copies)
 
 
 def run(first: State, rules: Rules, *, limit: int = 400_000) -> Explored[State]:

@@ -11,7 +11,7 @@ import pytest
 
 from onedallmail.copies.rules import Step as Next
 from onedallmail.placement import rules as placement
-from tests.unit.protocol.actions import healthy, run
+from tests.unit.protocol.actions import healthy, parted, run
 from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol.explorer import Step, TooManyError, explore
 from tests.unit.protocol.state import Budget, State
@@ -28,6 +28,7 @@ ALWAYS = {
     "a new message, a process dies, the sender retries": healthy(Budget(death=1, retry=1)),
     "a new message, lost answers, a needless re-injection": healthy(Budget(lost=1, repeat=1)),
     "a new message, the loss of a server with its disk": healthy(Budget(lose=1)),
+    "the old home returns, a crash, moved, deleted": parted(Budget(crash=1, move=1, delete=1)),
     "an old message, two crashes, moved, deleted": old(Budget(crash=2, move=1, delete=1)),
     "an old message, a crash, a pause, moved, deleted": old(Budget(crash=1, cut=1, move=1, delete=1)),
     "an old message, loss of a server, moved": old(Budget(lose=1, move=1)),
@@ -38,6 +39,7 @@ LARGE = {
     "a new message, a crash, a process dies": healthy(Budget(crash=1, death=1)),
     "a new message, a pause, moved, deleted": healthy(Budget(cut=1, move=1, delete=1)),
     "a new message, a pause, lost answers, a needless re-injection": healthy(Budget(cut=1, lost=1, repeat=1)),
+    "the old home returns, two crashes": parted(Budget(crash=2)),
     "an old message, three crashes, moved, deleted": old(Budget(crash=3, move=1, delete=1)),
     "an old message and a new one, a pause": old(Budget(cut=1), messages=2),
 }
@@ -66,14 +68,14 @@ WRONG = {
     "what the mailbox lists is not put into the ledger": (replace(RIGHT, heals=False), healthy(Budget(death=1))),
     "the old home's synchronisation goes on": (replace(RIGHT, ends_sessions=False), healthy(Budget(cut=1))),
     "a merge does not wait for deliveries": (replace(RIGHT, waits_for_deliveries=False), healthy(Budget(cut=1))),
-    "a home merges without a lease": (replace(RIGHT, under_lease=False, merge="backup"), old(Budget(crash=2))),
+    "a home merges without a lease": (replace(RIGHT, under_lease=False), parted(Budget(crash=1))),
     "a standby takes over in the middle of its merge": (
         replace(
             RIGHT,
             merge="backup",
             may_flip=lambda s, known, true, alive, _: RIGHT.may_flip(s, known, true, alive, False),
         ),
-        old(Budget(crash=2)),
+        parted(Budget(crash=1)),
     ),
     "a message moved under a new GUID counts as a repeat": (
         replace(RIGHT, merge="by id"),
