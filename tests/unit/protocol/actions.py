@@ -37,13 +37,13 @@ def healthy(budget: Budget, *, servers: int = 3, messages: int = 1, delivered: i
     )
 
 
-def parted(budget: Budget) -> State:
-    """Return a platform after a take-over: A, down, has delivered a message as home of epoch 1; B has it by replay."""
+def parted(budget: Budget, *, replayed: bool = True) -> State:
+    """Return a platform after a take-over: A, down, had delivered a message; B has it by replay, or not yet."""
     state = healthy(budget)
     a = Server(up=False, fence=False, ledger=1)
-    b = Server(epoch=2, here=True, ledger=1, ready=1, prepared=2)
-    copies = frozenset({Copy(0, 0, A, B, A), Copy(0, 0, A, B, B, tried=2)})
-    message = Message(client=ACKED, instances=tuple(sorted((HAS[A], HAS[B]))))
+    b = Server(epoch=2, here=True, ledger=int(replayed), ready=1, prepared=2)
+    copies = frozenset({Copy(0, 0, A, B, A), Copy(0, 0, A, B, B, tried=2 if replayed else 0)})
+    message = Message(client=ACKED, instances=(HAS[A], HAS[B]) if replayed else (HAS[A],))
     servers = (a, b, *state.servers[2:])
     return state._replace(servers=servers, epoch=2, alive=0b10, messages=(message,), copies=copies)
 

@@ -162,3 +162,5 @@ class Rules:
     """A merge begins when the standby's own deliveries have ended, and ends when the home's that began before have."""
     under_lease: bool = True
     """A home begins to synchronise or to merge only while its own lease stands."""
+    remembers_taken: bool = True
+    """A home has on disk what a merge takes over, before the exchange: the next merge looks for what crossed, too."""

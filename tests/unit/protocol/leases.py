@@ -106,7 +106,7 @@ def _crashed(state: State, rules: Rules, s: int) -> State:
     after = after._replace(copies=copies)
     for home in (A, B):
         if s in (A, B) and after.sessions[home] is not None:
-            after = ended(after, home)
+            after = ended(after, home, remembers=rules.remembers_taken)
     for m, message in enumerate(after.messages):
         if message.smtp is not None and message.smtp.origin == s:
             client = UNSURE if message.smtp.queued else NEW

@@ -91,8 +91,10 @@ def _merge(state: State, rules: Rules, home: int, session: Session) -> Moves:
         yield from merging.both_ways(state, rules, home, session)
 
 
-def ended(state: State, home: int) -> State:
-    """Return the state without the session of a home; it may have been anywhere."""
+def ended(state: State, home: int, *, remembers: bool = False) -> State:
+    """Return the state without the session of a home, which may remember on disk what a merge was taking over."""
+    if remembers:
+        return with_session(state, home, None)
     for m, message in enumerate(state.messages):
         if any(i & TAKEN for i in message.instances):
             state = with_instances(state, m, [i & ~TAKEN for i in message.instances])

@@ -29,6 +29,7 @@ ALWAYS = {
     "a new message, lost answers, a needless re-injection": healthy(Budget(lost=1, repeat=1)),
     "a new message, the loss of a server with its disk": healthy(Budget(lose=1)),
     "the old home returns, a crash, moved, deleted": parted(Budget(crash=1, move=1, delete=1)),
+    "the old home returns before a replay, a crash": parted(Budget(crash=1), replayed=False),
     "an old message, two crashes, moved, deleted": old(Budget(crash=2, move=1, delete=1)),
     "an old message, a crash, a pause, moved, deleted": old(Budget(crash=1, cut=1, move=1, delete=1)),
     "an old message, loss of a server, moved": old(Budget(lose=1, move=1)),
@@ -76,6 +77,10 @@ WRONG = {
             may_flip=lambda s, known, true, alive, _: RIGHT.may_flip(s, known, true, alive, False),
         ),
         parted(Budget(crash=1)),
+    ),
+    "an interrupted merge forgets what it took over": (
+        replace(RIGHT, remembers_taken=False),
+        parted(Budget(crash=1), replayed=False),
     ),
     "a message moved under a new GUID counts as a repeat": (
         replace(RIGHT, merge="by id"),
