@@ -53,6 +53,7 @@ class Dovecot:
         self.sessions: list[str] = []
         self.calls: list[tuple[str, str]] = []
         self.during_sync: Callable[[str], None] = lambda _user: None
+        self.after_sync: Callable[[str], None] = lambda _user: None
         self._others = others
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -83,6 +84,10 @@ class Dovecot:
             self.put(box, folder, f"{next(GUIDS):032x}", ingest_id)
         ledger.merge_into(self.store.ledger(user), {key: int(time.time()) + 6 * 86400})
         return True
+
+    def save(self, user: str, ingest_id: str, folder: str = "INBOX") -> None:
+        """Save a message whose delivery dies before the ledger is marked."""
+        self.put(self.mailbox(user), folder, f"{next(GUIDS):032x}", ingest_id)
 
     def replay(self, user: str, of: str, ingest_id: str) -> None:
         """Deliver a copy if this is the user that it is for."""
@@ -119,6 +124,8 @@ class Dovecot:
         if user in other.broken or other.down:
             raise LookupError(user)
         self.during_sync(user)
+        if user in self.broken:
+            raise LookupError(user)
         mine, theirs = self.mailbox(user), other.mailbox(user)
         for key in mine.mails.keys() & theirs.expunged:
             del mine.mails[key]
@@ -131,6 +138,7 @@ class Dovecot:
             both = {folder: max(a.get(folder, 1), b.get(folder, 1)) for folder in a | b}
             setattr(mine, counters, dict(both))
             setattr(theirs, counters, dict(both))
+        self.after_sync(user)
         return []
 
     def _fetch(self, user: str, given: dict[str, Any]) -> Rows:
@@ -154,7 +162,7 @@ class Dovecot:
     def _mailboxstatus(self, user: str, _given: dict[str, Any]) -> Rows:
         box = self.mailbox(user)
         return [
-            {"mailbox": name, "uidnext": str(uid), "highestmodseq": str(box.modseq.get(name, 1))}
+            {"mailbox": name, "guid": name, "uidnext": str(uid), "highestmodseq": str(box.modseq.get(name, 1))}
             for name, uid in box.uid_next.items()
         ]
 

@@ -9,6 +9,7 @@ import logging
 from onedallmail.mailboxes import dovecot
 from onedallmail.mailboxes.dovecot import Api, DovecotError, Folder
 from onedallmail.mailboxes.parts import Parts
+from onedallmail.mailboxes.push import heal
 from onedallmail.mailboxes.rules import raised
 from onedallmail.mailboxes.standby import Standby
 
@@ -65,28 +66,35 @@ class Preparer:
             raise PrepareError(msg)
         await self._standby.quiet(group)
         users = [user for user in self._parts.members.users_of(group) if self._parts.store.stored(user)]
-        await asyncio.gather(*(self._user(user) for user in users))
+        uids = await asyncio.gather(*(self._user(user) for user in users))
+        await asyncio.to_thread(self._parts.raised.write, group, dict(zip(users, uids, strict=True)))
         await asyncio.to_thread(self._parts.record.raise_to, group, epoch)
 
-    async def _user(self, user: str) -> None:
-        """Raise a mailbox; one that Dovecot itself can't open does not keep its group closed. Raises DovecotError."""
+    async def _user(self, user: str) -> dict[str, int]:
+        """Raise a mailbox, then record what it holds; return its folders' first UIDs. Raises DovecotError.
+
+        One that Dovecot itself can't open does not keep its group closed.
+        """
         async with self._places:
             for attempt in range(ATTEMPTS):
                 try:
-                    await asyncio.to_thread(raise_mailbox, self._parts.upkeep, user)
+                    uids = await asyncio.to_thread(raise_mailbox, self._parts.upkeep, user)
+                    await asyncio.to_thread(heal, self._parts, user)
                 except DovecotError as error:
                     if error.code is None:
                         raise
                     log.error("attempt %d: %s", attempt + 1, error)  # noqa: TRY400
                 else:
-                    return
+                    return uids
             log.error("%s: its UIDs are not raised; repair the mailbox", user)
+            return {}
 
 
-def raise_mailbox(upkeep: Api, user: str) -> None:
-    """Raise the counters of all folders of a mailbox; raises DovecotError."""
-    targets = [Folder(f.name, *raised(f.uid_next, f.highest_modseq)) for f in dovecot.folders(upkeep, user)]
+def raise_mailbox(upkeep: Api, user: str) -> dict[str, int]:
+    """Raise the counters of all folders of a mailbox; return the first UID by folder GUID. Raises DovecotError."""
+    targets = [Folder(f.name, *raised(f.uid_next, f.highest_modseq), f.guid) for f in dovecot.folders(upkeep, user)]
     dovecot.raise_counters(upkeep, user, targets)
+    return {f.guid: f.uid_next for f in targets}
 
 
 def _reason(task: asyncio.Task[None]) -> str:

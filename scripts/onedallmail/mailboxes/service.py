@@ -16,6 +16,7 @@ from onedallmail.mailboxes.dirty import DirtyTable
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.events import Listener
 from onedallmail.mailboxes.home import Home
+from onedallmail.mailboxes.kept import Merging, Raised, Taken
 from onedallmail.mailboxes.measures import status, write
 from onedallmail.mailboxes.members import Members
 from onedallmail.mailboxes.parts import Parts
@@ -95,6 +96,9 @@ def join(settings: Settings) -> Parts:
         home=home,
         upkeep=upkeep,
         peers=Peers(settings.channel),
+        merging=Merging(settings.state_directory),
+        raised=Raised(settings.state_directory),
+        taken=Taken(settings.state_directory),
     )
 
 
