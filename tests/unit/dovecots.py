@@ -51,6 +51,8 @@ class Dovecot:
         self.down = False
         self.kicked: list[str] = []
         self.sessions: list[str] = []
+        self.kicks_end = False
+        """A session ends that is asked to; a delivery does not."""
         self.calls: list[tuple[str, str]] = []
         self.during_sync: Callable[[str], None] = lambda _user: None
         self.after_sync: Callable[[str], None] = lambda _user: None
@@ -133,6 +135,7 @@ class Dovecot:
             mail = theirs.mails[key]
             self.put(mine, mail.folder, mail.guid, mail.ingest_id, mail.flags)
         theirs.mails = dict(mine.mails)
+        self._exchange_scripts(user, other)
         for counters in ("uid_next", "modseq"):
             a, b = getattr(mine, counters), getattr(theirs, counters)
             both = {folder: max(a.get(folder, 1), b.get(folder, 1)) for folder in a | b}
@@ -140,6 +143,34 @@ class Dovecot:
             setattr(theirs, counters, dict(both))
         self.after_sync(user)
         return []
+
+    def _exchange_scripts(self, user: str, other: "Dovecot") -> None:
+        """As Dovecot: what one has and the other lacks goes there, removed or not."""
+        both = [d.store.home(user) / "sieve" for d in (self, other)]
+        found = {path.name: path.read_bytes() for d in reversed(both) for path in d.glob("*.sieve")}
+        for directory in both if found else ():
+            directory.mkdir(exist_ok=True)
+            for name, content in found.items():
+                (directory / name).write_bytes(content)
+
+    def _sievedelete(self, user: str, given: dict[str, Any]) -> Rows:
+        assert given["ignoreActive"] is True
+        for name in given["scriptname"]:
+            (self.store.home(user) / "sieve" / f"{name}.sieve").unlink(missing_ok=True)
+        return []
+
+    def script(self, user: str, name: str, content: str | None = "keep;") -> None:
+        """Give a user a Sieve script, or remove it."""
+        path = self.store.home(user) / "sieve" / f"{name}.sieve"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_text(content)
+
+    def scripts(self, user: str) -> list[str]:
+        """Return the names of a user's Sieve scripts."""
+        return sorted(path.stem for path in (self.store.home(user) / "sieve").glob("*.sieve"))
 
     def _fetch(self, user: str, given: dict[str, Any]) -> Rows:
         wanted: dict[str, Callable[[Mail], str]] = {
@@ -180,6 +211,8 @@ class Dovecot:
 
     def _kick(self, _user: str, given: dict[str, Any]) -> Rows:
         self.kicked += given["mask"]
+        if self.kicks_end:
+            self.sessions = [user for user in self.sessions if user not in given["mask"]]
         return [{"count": "1"}]
 
     def flag(self, user: str, ingest_id: str, flags: str) -> None:

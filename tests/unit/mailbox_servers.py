@@ -70,9 +70,9 @@ class Platform:
         except FileNotFoundError:
             return {}
 
-    async def event(self, server: str, user: str) -> None:
+    async def event(self, server: str, user: str, name: str = "mail_delivery_finished") -> None:
         """Tell a service that a mailbox changed, as Dovecot does."""
-        line = json.dumps({"event": "mail_delivery_finished", "fields": {"user": user}})
+        line = json.dumps({"event": name, "fields": {"user": user}})
         await self._say(self.settings[server].events_socket, line, answer=False)
 
     async def deliver(self, server: str, user: str, ingest_id: str) -> bool:
@@ -83,7 +83,11 @@ class Platform:
 
     async def prepare(self, server: str, *groups: tuple[int, int]) -> dict[str, Any]:
         """Ask as the placement service does."""
-        line = json.dumps({"prepare": [list(pair) for pair in groups]})
+        return await self.ask(server, "prepare", *groups)
+
+    async def ask(self, server: str, verb: str, *groups: tuple[int, int]) -> dict[str, Any]:
+        """Ask anything that the placement service asks."""
+        line = json.dumps({verb: [list(pair) for pair in groups]})
         return dict(json.loads(await self._say(self.settings[server].control_socket, line, answer=True)))
 
     async def _say(self, path: Path, line: str, *, answer: bool) -> bytes:

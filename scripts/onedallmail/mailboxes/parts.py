@@ -9,6 +9,7 @@ from onedallmail.mailboxes.members import Members
 from onedallmail.mailboxes.peers import AnswerError, Peers
 from onedallmail.mailboxes.places import Store
 from onedallmail.mailboxes.record import Record
+from onedallmail.mailboxes.scripts import Scripts
 from onedallmail.mailboxes.settings import Settings
 from onedallmail.mailboxes.view import View
 from onedallmail.placement.map import Placement
@@ -39,6 +40,7 @@ class Parts:
     merging: Merging
     raised: Raised
     taken: Taken
+    scripts: Scripts
 
     @property
     def me(self) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 
-from onedallmail.mailboxes import dovecot, ledger
+from onedallmail.mailboxes import dovecot, ledger, places
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.ledger import Key, Ledger
 from onedallmail.mailboxes.parts import Parts
@@ -66,11 +66,20 @@ class Pusher:
         await self.ship(user, group, placement, records, whole=whole)
 
     async def synchronise(self, user: str, group: int, placement: Placement, api: Api | None = None) -> None:
-        """Make the standby's mailbox equal to the home's, both ways; raises PlaceError, DovecotError."""
+        """Make the standby's mailbox equal to the home's, both ways; raises PlaceError, ChannelError, DovecotError.
+
+        Scripts that the user has removed are removed there before: Dovecot would bring them back.
+        """
         self._parts.must_lead(group, placement)
-        settings = self._parts.settings
+        settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
+        removed = scripts.removed(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+        if removed:
+            await self._parts.peers.drop(
+                placement.standby, Claim(group, placement.epoch, self._parts.me, user), removed
+            )
         destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
         await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+        scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
 
     async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
         """Hand records on that were read before a synchronisation that succeeded; raises PlaceError, ChannelError."""
