@@ -201,13 +201,45 @@ def test_a_script_that_its_user_removed_does_not_come_back(run: Run) -> None:
     run(test)
 
 
+def test_a_script_that_its_user_removes_during_a_synchronisation_does_not_come_back(run: Run) -> None:
+    async def test(servers: Platform) -> None:
+        here, there = servers.dovecots["a1"], servers.dovecots["b1"]
+        here.mailbox(U1)
+        for name in ("goes", "renamed", "saved again"):
+            here.script(U1, name)
+        await servers.start(*NAMES)
+        await ready(servers, "a1")
+
+        def remove(_: str) -> None:
+            here.during_sync = lambda _: None
+            for name in ("goes", "renamed", "saved again"):
+                here.script(U1, name, None)
+            here.script(U1, "new name")
+
+        here.during_sync = remove
+        await servers.event("a1", U1)
+        await until(lambda: "new name" in there.scripts(U1), "synchronised")
+        assert "goes" in here.scripts(U1), "brought back"
+        kind = "managesieve_command_finished"
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="saved again")
+        await servers.event("a1", U1, kind, cmd_name="PUTSCRIPT", script_name="saved again")
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="goes")
+        names = {"old_script_name": "renamed", "new_script_name": "new name"}
+        await servers.event("a1", U1, kind, cmd_name="RENAMESCRIPT", **names)
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="new name", error="it is active")
+        await until(lambda: there.scripts(U1) == ["new name", "saved again"], "gone at the standby")
+        assert here.scripts(U1) == ["new name", "saved again"]
+
+    run(test)
+
+
 def test_a_script_that_only_the_returned_standby_has_is_no_removed_one(tmp_path: Path) -> None:
     scripts = Scripts(tmp_path)
     scripts.note(U1, 1, ["a", "b"])
-    assert scripts.removed(U1, 1, ["a"]) == {"b"}
-    assert scripts.removed(U1, 2, ["a"]) == frozenset(), "another home may have had it since"
+    assert scripts.missing(U1, 1, ["a"]) == {"b"}
+    assert scripts.missing(U1, 2, ["a"]) == frozenset(), "another home may have had it since"
     scripts.close()
     again = Scripts(tmp_path)
-    assert again.removed(U1, 1, []) == {"a", "b"}
-    assert again.removed(V1, 1, []) == frozenset()
+    assert again.missing(U1, 1, []) == {"a", "b"}
+    assert again.missing(V1, 1, []) == frozenset()
     again.close()

@@ -72,14 +72,25 @@ class Pusher:
         """
         self._parts.must_lead(group, placement)
         settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
-        removed = scripts.removed(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
-        if removed:
-            await self._parts.peers.drop(
-                placement.standby, Claim(group, placement.epoch, self._parts.me, user), removed
-            )
+        removals = await self._drop_scripts(user, group, placement)
         destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
         await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+        scripts.settled(user, removals)
         scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+
+    async def _drop_scripts(self, user: str, group: int, placement: Placement) -> dict[str, float]:
+        """Remove scripts on both sides that the user has removed; return those of which an event told."""
+        scripts, epoch = self._parts.scripts, placement.epoch
+        here = await asyncio.to_thread(places.scripts, self._parts.store.home(user))
+        removals = scripts.removals(user, epoch)
+        # One that is here all the same was saved again by the user, or brought back with the time that it had before.
+        back = {name for name, at in removals.items() if here.get(name, at) < at}
+        if back:
+            await asyncio.to_thread(dovecot.drop_scripts, self._parts.upkeep, user, back)
+        gone = (removals.keys() - here.keys()) | back | scripts.missing(user, epoch, here.keys())
+        if gone:
+            await self._parts.peers.drop(placement.standby, Claim(group, epoch, self._parts.me, user), gone)
+        return removals
 
     async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
         """Hand records on that were read before a synchronisation that succeeded; raises PlaceError, ChannelError."""
