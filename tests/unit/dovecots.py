@@ -202,6 +202,17 @@ class Dovecot:
     def _mailboxlist(self, user: str, _given: dict[str, Any]) -> Rows:
         return [{"mailbox": name} for name in self.mailbox(user).uid_next]
 
+    def _mailboxdelete(self, user: str, given: dict[str, Any]) -> Rows:
+        for name in given["mailbox"]:
+            self.remove(user, name)
+        return []
+
+    def remove(self, user: str, folder: str) -> None:
+        """Remove a folder with what is in it."""
+        box = self.mailbox(user)
+        box.uid_next.pop(folder), box.modseq.pop(folder)
+        box.mails = {key: mail for key, mail in box.mails.items() if mail.folder != folder}
+
     def _mailboxupdate(self, user: str, given: dict[str, Any]) -> Rows:
         box, name = self.mailbox(user), given["mailbox"]
         box.uid_next[name] = max(box.uid_next[name], given["minNextUid"])

@@ -233,6 +233,24 @@ def test_a_script_that_its_user_removes_during_a_synchronisation_does_not_come_b
     run(test)
 
 
+def test_a_folder_that_its_user_removed_is_removed_at_a_ready_standby_first(run: Run) -> None:
+    async def test(servers: Platform) -> None:
+        here, there = servers.dovecots["a1"], servers.dovecots["b1"]
+        here.deliver(U1, "x", "Old")
+        there.save(U1, "y", "Of its own")
+        await servers.start(*NAMES)
+        await ready(servers, "a1")
+        assert "Of its own" in here.mailbox(U1).uid_next, "a merge removes no folder"
+        here.remove(U1, "Old")
+        await servers.event("a1", U1, "imap_command_finished", cmd_name="DELETE", cmd_args="Old")
+        await until(lambda: "Old" not in there.mailbox(U1).uid_next, "gone")
+        assert ("mailboxDelete", U1) in there.calls
+        assert "Old" not in here.mailbox(U1).uid_next
+        assert there.ids(U1) == ["y"]
+
+    run(test)
+
+
 def test_a_script_that_only_the_returned_standby_has_is_no_removed_one(tmp_path: Path) -> None:
     scripts = Scripts(tmp_path)
     scripts.note(U1, 1, ["a", "b"])

@@ -46,6 +46,7 @@ class Event:
     user: str
     saved: str = ""
     removed: str = ""
+    removes_folder: bool = False
 
 
 class Deliveries(Protocol):
@@ -68,7 +69,9 @@ def event_of(line: bytes) -> Event | None:
     user = fields.get("user")
     if not isinstance(user, str) or not user or not _changes(str(event.get("event", "")), fields):
         return None
-    return Event(str(event["event"]), user.lower(), *_scripts(str(event["event"]), fields))
+    name = str(event["event"])
+    removes_folder = name == IMAP and str(fields.get("cmd_name", "")).upper() == "DELETE"
+    return Event(name, user.lower(), *_scripts(name, fields), removes_folder)
 
 
 def _scripts(name: str, fields: dict[str, Any]) -> tuple[str, str]:

@@ -61,6 +61,8 @@ class Home:
         """Take note of an event; the table is written as soon as no other event is waiting."""
         if event.saved:
             self._parts.scripts.saved(event.user, event.saved)
+        if event.removes_folder:
+            self._pusher.folders_removed.add(event.user)
         group = self._parts.members.group_of(event.user)
         if event.removed and group in self.groups:
             self._parts.scripts.removal(event.user, self.groups[group].epoch, event.removed, time.time())

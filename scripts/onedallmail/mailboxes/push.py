@@ -53,6 +53,8 @@ class Pusher:
         """Keep the parts."""
         self._parts = parts
         self.shipped = Shipped()
+        self.folders_removed: set[str] = set()
+        """Users of whom an event told that they removed a folder, and perhaps made it again."""
 
     async def push(self, user: str, group: int, placement: Placement, *, whole: bool = False) -> None:
         """Synchronise a mailbox, then ship what its ledger said before that: all of it with `whole`.
@@ -62,6 +64,13 @@ class Pusher:
         if not self._parts.store.stored(user):
             return
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
+        if user in self.folders_removed:
+            self.folders_removed.discard(user)
+            try:
+                await self._remove_folders(user, Claim(group, placement.epoch, self._parts.me, user), placement.standby)
+            except BaseException:
+                self.folders_removed.add(user)
+                raise
         await self.synchronise(user, group, placement)
         await self.ship(user, group, placement, records, whole=whole)
 
@@ -78,6 +87,11 @@ class Pusher:
         scripts.settled(user, removals)
         scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
 
+    async def _remove_folders(self, user: str, claim: Claim, standby: str) -> None:
+        """Let the standby, which is ready, remove folders that are here no longer; raises what push raises."""
+        found = await asyncio.to_thread(dovecot.folders, self._parts.upkeep, user)
+        await self._parts.peers.drop(standby, claim, folders={folder.name: folder.guid for folder in found})
+
     async def _drop_scripts(self, user: str, group: int, placement: Placement) -> dict[str, float]:
         """Remove scripts on both sides that the user has removed; return those of which an event told."""
         scripts, epoch = self._parts.scripts, placement.epoch
@@ -89,7 +103,7 @@ class Pusher:
             await asyncio.to_thread(dovecot.drop_scripts, self._parts.upkeep, user, back)
         gone = (removals.keys() - here.keys()) | back | scripts.missing(user, epoch, here.keys())
         if gone:
-            await self._parts.peers.drop(placement.standby, Claim(group, epoch, self._parts.me, user), gone)
+            await self._parts.peers.drop(placement.standby, Claim(group, epoch, self._parts.me, user), scripts=gone)
         return removals
 
     async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
