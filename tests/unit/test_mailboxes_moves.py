@@ -162,7 +162,9 @@ def test_a_delivery_that_died_between_saving_and_recording_is_recorded_before_it
     async def test(servers: Platform) -> None:
         box = servers.dovecots["a1"]
         box.save(U0, "before")
+        box.broken.add(U0)
         await servers.start(*NAMES)
+        box.broken.clear()
         await until(lambda: servers.status("a1")["healed_records"] == 1, "at the start every mailbox is looked at")
         assert not box.deliver(U0, "before")
         await servers.event("a1", U1, "mail_delivery_started")
@@ -187,8 +189,9 @@ def test_a_script_that_its_user_removed_does_not_come_back(run: Run) -> None:
         await servers.start(*NAMES)
         await ready(servers, "a1")
         assert there.scripts(U1) == ["goes", "stays"]
+        await until(lambda: servers.status("a1")["dirty"] == 0, "no synchronisation runs")
         here.script(U1, "goes", None)
-        await servers.event("a1", U1, "sieve_script_deleted")
+        await servers.event("a1", U1, "managesieve_command_finished", cmd_name="DELETESCRIPT", script_name="goes")
         await until(lambda: there.scripts(U1) == ["stays"], "it is gone at the standby")
         await servers.ask("a1", "sync", (1, 1))
         assert here.scripts(U1) == ["stays"]

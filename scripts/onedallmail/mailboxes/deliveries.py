@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 from onedallmail.mailboxes.measures import Counters
 from onedallmail.mailboxes.parts import FAILURES, Parts
@@ -39,11 +40,17 @@ class Deliveries:
         """Look at all mailboxes of this home at the start, then at those whose delivery does not end."""
         placements = homes(self._parts.me, self._parts.view.placements)
         users = [user for group in placements for user in self._parts.members.users_of(group)]
-        found = await asyncio.gather(*(self._heal(user, DUPLICATE_PERIOD_S) for user in users))
-        log.info("%d mailboxes were looked at; not all of them could be: %d", len(users), found.count(False))
+        unseen = await self._all(users)
+        log.info("%d mailboxes were looked at; %d could not be, and are tried again", len(users), len(unseen))
         while True:
             await asyncio.sleep(LOOK_S)
+            unseen = await self._all(unseen)
             await self._look()
+
+    async def _all(self, users: Collection[str]) -> list[str]:
+        """Look at whole mailboxes; return those that could not be."""
+        found = await asyncio.gather(*(self._heal(user, DUPLICATE_PERIOD_S) for user in users))
+        return [user for user, done in zip(users, found, strict=True) if not done]
 
     async def _look(self) -> None:
         latest = time.monotonic() - LONGEST_S
