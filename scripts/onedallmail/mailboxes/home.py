@@ -212,6 +212,9 @@ class Home:
         try:
             failed = await self._reconciler.group(number, placement, users)
             self.declared[number] = Declared(self._parts.me, placement.epoch, failed)
+            news = self._reconciler.adopted & members
+            self._reconciler.adopted -= news
+            self._dirty.mark(news, time.time())
             self._dirty.wake(members)
             self._wake.set()
             if failed:

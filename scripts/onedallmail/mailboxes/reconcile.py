@@ -47,6 +47,8 @@ class Reconciler:
         self._places = asyncio.Semaphore(parts.settings.workers)
         self.dropped = 0
         """Messages of standbys and of this server that were there twice by replay."""
+        self.adopted: set[str] = set()
+        """Users whose ledger here got records by a merge, which the standby does not have by it."""
 
     async def group(self, number: int, placement: Placement, users: Collection[str]) -> frozenset[str]:
         """Reconcile users of a group and declare the standby ready; return those that failed. Raises ChannelError.
@@ -125,6 +127,8 @@ class Reconciler:
         there = await asyncio.to_thread(ledger.read, path)
         wanted = {k: stamp for k, stamp in {**fresh, **brought.records}.items() if k not in there}
         await asyncio.to_thread(ledger.merge_into, path, wanted)
+        if wanted:
+            self.adopted.add(user)
         gone = crossed([*brought.unknown, *brought.kept], now)
         self.dropped += len(gone)
         if gone:
