@@ -1,4 +1,4 @@
-"""A mail server or a whole region dies under load: everybody reads and receives on, and nothing acknowledged is lost."""
+"""A mail server or a whole region dies under load: all read and receive on, and nothing acknowledged is lost."""
 
 import random
 import time
