@@ -91,6 +91,7 @@ def _program(stack: Mapping[str, Any]) -> None:
         r: part["log_store"].LogStore(f"logs-{r}", scope=context, region=r, keys=keys, retention_days=400)
         for r in regions
     }
+    import_module("stacks.log_copies").copy_logs(context, logs, archive)
     part["evidence_store"].EvidenceStore(
         "evidence",
         scope=context,

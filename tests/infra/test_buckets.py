@@ -60,6 +60,17 @@ def test_evidence_is_copied_with_its_lock_to_another_region_under_that_region_s_
     assert rule["destination"]["encryptionConfiguration"]["replicaKmsKeyId"]
 
 
+@pytest.mark.parametrize("count", [3, 5])
+def test_every_region_s_locked_logs_have_a_copy_in_another_region(count: int) -> None:
+    buckets, copied = of_kind("Bucket", count), of_kind("BucketReplicationConfig", count)
+    by_source = {r.inputs["bucket"]: r.inputs["rules"] for r in copied.values()}
+    for name in (n for n in buckets if n.endswith("-logs")):
+        (rule,) = by_source[name]
+        target = buckets[rule["destination"]["bucket"].removeprefix("arn:aws:s3:::")]
+        assert target.inputs["region"] != buckets[name].inputs["region"], name
+        assert target.inputs["objectLockEnabled"] is True, name
+
+
 def test_nothing_is_emptied_with_its_bucket_but_the_access_logs_of_a_lab() -> None:
     assert not [n for n, b in of_kind("Bucket").items() if b.inputs["forceDestroy"]]
     emptied = {n for n, b in of_kind("Bucket", target="lab").items() if b.inputs["forceDestroy"]}

@@ -96,15 +96,17 @@ def inspector_scans_servers(enabler: Resource) -> Iterator[str]:
     "The organisation can bind its accounts by policies",
     severity=Severity.HIGH,
     controls=("iso27001:A.5.15", "iso27001:A.5.23", "soc2:CC5.2", "soc2:CC6.3"),
-    remediation="Set feature_set to ALL and enable SERVICE_CONTROL_POLICY",
+    remediation="Set feature_set to ALL and enable SERVICE_CONTROL_POLICY and RESOURCE_CONTROL_POLICY",
     applies_to=(ORGANIZATION,),
 )
 def organization_all_features(organization: Resource) -> Iterator[str]:
-    """Guardrails are service control policies; billing features alone know none."""
+    """Guardrails are policies that bind principals, and policies that bind resources; billing features know none."""
     if (organization.props.get("featureSet") or "ALL") != "ALL":
         yield "has consolidated billing only"
-    if "SERVICE_CONTROL_POLICY" not in organization.props.texts("enabledPolicyTypes"):
-        yield "does not enable service control policies"
+    enabled = organization.props.texts("enabledPolicyTypes")
+    for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
+        if kind not in enabled:
+            yield f"does not enable {kind}"
 
 
 RULES: tuple[AnyRule, ...] = (

@@ -28,7 +28,7 @@ APPLY_TIMEOUT_S = 40
 """One apply; what takes longer waits for something that the emulator never does."""
 APPLY_JOBS = 24
 """Most of an apply is waiting for the provider to look again."""
-RUN_TIMEOUT_S = 1500
+RUN_TIMEOUT_S = 3600
 
 ACCEPTED, REJECTED, UNMAPPED = "accepted", "rejected", "not mapped"
 NOT_HELD = "planned only"
@@ -39,6 +39,11 @@ EMULATOR_LIMITS = (
         r"aws:vpc/securityGroup(In|E)gressRule:",
         r"InvalidPermission\.Duplicate",
         "the emulator answered late and was asked again; the program's own tests refuse equal rules",
+    ),
+    (
+        r"aws:budgets/budget:",
+        r"DuplicateRecordException",
+        "the emulator answered late and was asked again; a stack has one budget",
     ),
     (r"aws:ssm/patchBaseline:", r"InvalidResourceId", "the emulator takes no tags on patch baselines"),
     (
