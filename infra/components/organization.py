@@ -1,5 +1,6 @@
 """The organisation: units, accounts, guardrails, and the account that administers detection for all."""
 
+import json
 from collections.abc import Sequence
 
 import pulumi
@@ -47,7 +48,18 @@ The aggregator of Config is delegated by hand (docs/runbooks/prepare-organizatio
 QUARANTINE = "quarantine"
 
 SERVICE_CONTROL, RESOURCE_CONTROL = "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"
-"""Types of policy: what the organisation's principals may do, and what anybody may do to its resources."""
+AI_OPT_OUT = "AISERVICES_OPT_OUT_POLICY"
+"""Types of policy: what the organisation's principals may do, what anybody may do to its resources, and whether AWS may
+keep and use content for its AI services."""
+
+OPT_OUT = "ai-opt-out"
+
+
+def opt_out() -> str:
+    """Return the policy that no account can soften (Organizations guide, "AI services opt-out policy syntax")."""
+    final = {"@@operators_allowed_for_child_policies": ["@@none"]}
+    default = {**final, "opt_out_policy": {**final, "@@assign": "optOut"}}
+    return json.dumps({"services": {**final, "default": default}})
 
 
 class GuardedOrganization(pulumi.ComponentResource):
@@ -74,7 +86,7 @@ class GuardedOrganization(pulumi.ComponentResource):
         self.organization = aws.organizations.Organization(
             name,
             feature_set="ALL",
-            enabled_policy_types=[SERVICE_CONTROL, RESOURCE_CONTROL],
+            enabled_policy_types=[SERVICE_CONTROL, RESOURCE_CONTROL, AI_OPT_OUT],
             aws_service_access_principals=list(TRUSTED_SERVICES),
             # The list is the whole truth for the provider: it would close what the runbook opens.
             opts=pulumi.ResourceOptions(
@@ -89,6 +101,7 @@ class GuardedOrganization(pulumi.ComponentResource):
         for guardrail in guardrails(regions):
             self._guard(guardrail, root)
         self._guard(quarantine(), self.unit_ids[QUARANTINE])
+        self._attach(OPT_OUT, "No content serves to train services of AWS", AI_OPT_OUT, opt_out(), root)
         perimeter = self.organization_id.apply(lambda id_: own_principals(id_).content)
         self._attach(resource_control.NAME, resource_control.DESCRIPTION, RESOURCE_CONTROL, perimeter, root)
         self.register_outputs({"organizationId": self.organization_id})

@@ -70,7 +70,7 @@ def deploy(config: StackConfig) -> None:
             Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
     zones = make_edge(Foundations(context, keys, _dnssec_key(context), logs, networks, servers))
     if config.options.backup:
-        make_backup(context, keys, alert_topics)
+        make_backup(context, keys, logs, alert_topics)
     hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
 
     pulumi.export("stack", context.stack)

@@ -12,6 +12,7 @@ MACIE = "aws:macie2/account:Account"
 INSPECTOR = "aws:inspector2/enabler:Enabler"
 ORGANIZATION = "aws:organizations/organization:Organization"
 INSPECTED = ("EC2",)
+POLICIES = ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY", "AISERVICES_OPT_OUT_POLICY")
 
 
 @resource_rule(
@@ -96,7 +97,7 @@ def inspector_scans_servers(enabler: Resource) -> Iterator[str]:
     "The organisation can bind its accounts by policies",
     severity=Severity.HIGH,
     controls=("iso27001:A.5.15", "iso27001:A.5.23", "soc2:CC5.2", "soc2:CC6.3"),
-    remediation="Set feature_set to ALL and enable SERVICE_CONTROL_POLICY and RESOURCE_CONTROL_POLICY",
+    remediation="Set feature_set to ALL and enable the policies of controls and of AI services",
     applies_to=(ORGANIZATION,),
 )
 def organization_all_features(organization: Resource) -> Iterator[str]:
@@ -104,7 +105,7 @@ def organization_all_features(organization: Resource) -> Iterator[str]:
     if (organization.props.get("featureSet") or "ALL") != "ALL":
         yield "has consolidated billing only"
     enabled = organization.props.texts("enabledPolicyTypes")
-    for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
+    for kind in POLICIES:
         if kind not in enabled:
             yield f"does not enable {kind}"
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..catalogue import resource_rule
+from ..catalogue import resource_rule, stack_rule
 from ..documents import Statement, allowed, allows, callers, statements
-from ..model import AnyRule, Resource, Severity
+from ..model import AnyRule, Resource, Severity, Stack
 from ..values import is_true
 
 KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"
 KEY_POLICY = "aws:kms/keyPolicy:KeyPolicy"
 SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a resource type
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"  # noqa: S105 - a resource type
 CERTIFICATE = "aws:acm/certificate:Certificate"
 LONGEST_ROTATION_DAYS = 365
 DELETION_WINDOW_DAYS = 30
@@ -172,13 +173,33 @@ def secret_recoverable(secret: Resource) -> Iterator[str]:
     severity=Severity.CRITICAL,
     controls=("iso27001:A.5.17", "iso27001:A.8.3", "soc2:CC6.1"),
     remediation="Name the principals in the policy",
-    applies_to=(SECRET, "aws:secretsmanager/secretPolicy:SecretPolicy"),
+    applies_to=(SECRET, SECRET_POLICY),
 )
 def secret_policy_not_public(secret: Resource) -> Iterator[str]:
     """Access is given by the roles' own policies; a resource policy only narrows it."""
     for statement in statements(secret.props.document("policy")):
         if statement.allows and statement.open_to_all:
             yield f"statement {statement.sid or '(no Sid)'} allows everybody {', '.join(statement.actions)}"
+
+
+@stack_rule(
+    "secret-has-policy",
+    "Every secret refuses strangers by a policy of its own",
+    severity=Severity.MEDIUM,
+    controls=("iso27001:A.5.17", "iso27001:A.8.3", "soc2:CC6.1", "soc2:CC6.3"),
+    remediation="Add aws.secretsmanager.SecretPolicy with block_public_policy and a statement that denies",
+    applies_to=(SECRET,),
+)
+def secret_has_policy(secret: Resource, stack: Stack) -> Iterator[str]:
+    """Whoever gets a broad role in the account has no secret with it."""
+    found = stack.naming(secret, SECRET_POLICY, by="secretArn")
+    if not found:
+        yield "has no policy of its own"
+    for policy in found:
+        if not is_true(policy.props.get("blockPublicPolicy")):
+            yield "would take a public policy"
+        if all(statement.allows for statement in statements(policy.props.document("policy"))):
+            yield "its policy denies nothing"
 
 
 @resource_rule(
@@ -212,5 +233,6 @@ RULES: tuple[AnyRule, ...] = (
     secret_customer_key,
     secret_recoverable,
     secret_policy_not_public,
+    secret_has_policy,
     certificate_strong,
 )

@@ -52,7 +52,7 @@ EMULATOR_LIMITS = (
         "the emulator looks for the log group in one region only",
     ),
 )
-"""Type, error of an apply, and why it is the emulator's. Each such resource was validated and planned before."""
+"""Patterns of type and of an apply's error, and why it is the emulator's. Each such resource was validated and planned before."""
 
 
 class ValidatorError(RuntimeError):
@@ -196,7 +196,7 @@ def emulator_limit(result: Mapping[str, Any]) -> str:
     if result["verdict"] != REJECTED or result.get("stage") not in ("apply", "provider call"):
         return ""
     text = " ".join(result["errors"])
-    found = (why for kind, error, why in EMULATOR_LIMITS if result["type"].startswith(kind) and re.search(error, text))
+    found = (why for kind, error, why in EMULATOR_LIMITS if re.match(kind, result["type"]) and re.search(error, text))
     return next(found, "")
 
 

@@ -6,7 +6,7 @@ from .example import example, make
 
 DETECTOR = {"enable": True, "findingPublishingFrequency": "FIFTEEN_MINUTES"}
 FEATURE = {"detectorId": "d", "name": "S3_DATA_EVENTS", "status": "ENABLED"}
-ORGANIZATION = {"featureSet": "ALL", "enabledPolicyTypes": ["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]}
+ORGANIZATION = {"featureSet": "ALL", "enabledPolicyTypes": list(rules.POLICIES)}
 
 EXAMPLES = (
     example(
