@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-from ..catalogue import resource_rule, stack_rule
-from ..model import AnyRule, Resource, Severity, Stack
+from ..catalogue import resource_rule
+from ..model import AnyRule, Resource, Severity
 from ..values import is_true
 
 VAULT = "aws:backup/vault:Vault"
 LOCK = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 PLAN = "aws:backup/plan:Plan"
-REPORT_PLAN = "aws:backup/reportPlan:ReportPlan"
-JOB_REPORTS = ("BACKUP_JOB_REPORT", "COPY_JOB_REPORT", "RESTORE_JOB_REPORT")
 SHORTEST_RETENTION_DAYS = 35
 ARN_REGION = 3
 """Place of the region among the parts of an ARN."""
@@ -94,28 +92,10 @@ def backup_kept(plan: Resource) -> Iterator[str]:
                 yield f"rule {rule.get('ruleName')} deletes after {days} days"
 
 
-@stack_rule(
-    "backup-reported",
-    "Backups, copies and restores of a plan's region are reported",
-    severity=Severity.MEDIUM,
-    controls=("iso27001:A.8.13", "iso27001:A.5.28", "soc2:CC7.5", "soc2:CC4.1"),
-    remediation=f"Add aws.backup.ReportPlan of {', '.join(JOB_REPORTS)} with the region among its regions",
-    applies_to=(PLAN,),
-)
-def backup_reported(plan: Resource, stack: Stack) -> Iterator[str]:
-    """Who has to show that backups work needs more than the alarms of those that failed."""
-    reports = [r.props for r in stack.of(REPORT_PLAN)]
-    told = {r.get("reportSetting.reportTemplate") for r in reports if plan.region in r.texts("reportSetting.regions")}
-    for template in JOB_REPORTS:
-        if template not in told:
-            yield f"no report plan of {template} tells of {plan.region}"
-
-
 RULES: tuple[AnyRule, ...] = (
     vault_customer_key,
     vault_not_emptied,
     vault_lock_compliance,
     backup_copied,
     backup_kept,
-    backup_reported,
 )

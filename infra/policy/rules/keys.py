@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..catalogue import resource_rule, stack_rule
+from ..catalogue import resource_rule
 from ..documents import Statement, allowed, allows, callers, statements
-from ..model import AnyRule, Resource, Severity, Stack
+from ..model import AnyRule, Resource, Severity
 from ..values import is_true
 
 KEY = "aws:kms/key:Key"
@@ -182,26 +182,6 @@ def secret_policy_not_public(secret: Resource) -> Iterator[str]:
             yield f"statement {statement.sid or '(no Sid)'} allows everybody {', '.join(statement.actions)}"
 
 
-@stack_rule(
-    "secret-has-policy",
-    "Every secret refuses strangers by a policy of its own",
-    severity=Severity.MEDIUM,
-    controls=("iso27001:A.5.17", "iso27001:A.8.3", "soc2:CC6.1", "soc2:CC6.3"),
-    remediation="Add aws.secretsmanager.SecretPolicy with block_public_policy and a statement that denies",
-    applies_to=(SECRET,),
-)
-def secret_has_policy(secret: Resource, stack: Stack) -> Iterator[str]:
-    """Whoever gets a broad role in the account has no secret with it."""
-    found = stack.naming(secret, SECRET_POLICY, by="secretArn")
-    if not found:
-        yield "has no policy of its own"
-    for policy in found:
-        if not is_true(policy.props.get("blockPublicPolicy")):
-            yield "would take a public policy"
-        if all(statement.allows for statement in statements(policy.props.document("policy"))):
-            yield "its policy denies nothing"
-
-
 @resource_rule(
     "certificate-strong",
     "A certificate has a strong key, is logged publicly and renews by DNS",
@@ -233,6 +213,5 @@ RULES: tuple[AnyRule, ...] = (
     secret_customer_key,
     secret_recoverable,
     secret_policy_not_public,
-    secret_has_policy,
     certificate_strong,
 )

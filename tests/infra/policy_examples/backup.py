@@ -18,14 +18,6 @@ def plan(**changes: Any) -> Resource:
     return make(rules.PLAN, {"rules": [{**RULE, **changes}]})
 
 
-def reports(*regions: str) -> list[Resource]:
-    """Return a report plan for each kind of job."""
-    return [
-        make(rules.REPORT_PLAN, {"reportSetting": {"reportTemplate": template, "regions": list(regions)}})
-        for template in rules.JOB_REPORTS
-    ]
-
-
 EXAMPLES = (
     example("vault-customer-key", good=make(rules.VAULT, {"kmsKeyArn": KEY}), bad=make(rules.VAULT)),
     example(
@@ -50,10 +42,5 @@ EXAMPLES = (
         "backup-kept-a-month",
         good=[plan(), plan(lifecycle={})],
         bad=[plan(lifecycle={"deleteAfter": 7}), plan(copyActions=[{**COPY, "lifecycle": {"deleteAfter": 1}}])],
-    ),
-    example(
-        "backup-reported",
-        good=[[plan(), *reports("eu-central-1", "eu-west-1")]],
-        bad=[plan(), [plan(), *reports("eu-west-1")], [plan(), *reports("eu-central-1")[:2]]],
     ),
 )

@@ -47,16 +47,6 @@ def certificate(**changes: Any) -> Resource:
     return make(rules.CERTIFICATE, {"domainName": "acme.example", "validationMethod": "DNS"}, **changes)
 
 
-OWN = make(rules.SECRET, {"name": "dkim", "kmsKeyId": KEY})
-NARROW = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"}
-
-
-def narrowed(statement: Mapping[str, Any], **changes: Any) -> Resource:
-    """Return the secret's policy with a statement."""
-    told = {"secretArn": OWN.id, "policy": policy(statement), "blockPublicPolicy": True}
-    return make(rules.SECRET_POLICY, told, **changes)
-
-
 EXAMPLES = (
     example(
         "key-rotates",
@@ -119,16 +109,6 @@ EXAMPLES = (
         "secret-policy-not-public",
         good=[secret(), secret(policy=policy(allow("secretsmanager:GetSecretValue", "*", **SERVERS)))],
         bad=secret(policy=policy(allow("secretsmanager:GetSecretValue", "*", Principal="*"))),
-    ),
-    example(
-        "secret-has-policy",
-        good=[[OWN, narrowed(NARROW)]],
-        bad=[
-            OWN,
-            [OWN, narrowed(NARROW, blockPublicPolicy=None)],
-            [OWN, narrowed(allow("secretsmanager:GetSecretValue", "*", **SERVERS))],
-            [OWN, narrowed(NARROW, secretArn="arn:aws:secretsmanager:eu-central-1:123456789012:secret:other")],
-        ],
     ),
     example(
         "certificate-strong",
