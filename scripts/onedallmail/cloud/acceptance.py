@@ -52,7 +52,7 @@ EMULATOR_LIMITS = (
         "the emulator looks for the log group in one region only",
     ),
 )
-"""Patterns of type and of an apply's error, and why it is the emulator's. Each such resource was validated and planned."""
+"""Patterns of type and of an apply's error, and why it is the emulator's. Each was validated and planned before."""
 
 
 class ValidatorError(RuntimeError):
