@@ -45,6 +45,11 @@ EMULATOR_LIMITS = (
         r"DuplicateRecordException",
         "the emulator answered late and was asked again; a stack has one budget",
     ),
+    (
+        r"aws:iam/instanceProfile:",
+        r"EntityAlreadyExists",
+        "the emulator answered late and was asked again; a role of a region has one profile",
+    ),
     (r"aws:ssm/patchBaseline:", r"InvalidResourceId", "the emulator takes no tags on patch baselines"),
     (
         r"aws:route53/queryLog:",
