@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from .policy_simulator import Request, denies
+from onedallmail.cloud.iam import Request, denies
+
 from .storage_stack import ACCOUNT, of_kind
 
 PARTS = (
