@@ -132,7 +132,7 @@ def test_a_filter_follows(residents: dict[str, str]) -> None:
                 client.drop("standby-filter")
 
 
-@pytest.mark.xfail(strict=True, reason="doveadm sync brings a deleted script back from the standby, inactive, to both")
+@pytest.mark.control("iso27001:A.8.14")
 def test_a_deleted_filter_stays_deleted(residents: dict[str, str]) -> None:
     """A user who removed a filter must not find it again."""
     home = MAIL[2]
