@@ -44,7 +44,11 @@ def raw_settings(directory: Path, **changes: Any) -> dict[str, Any]:
         },
         "lease": {"ttl_s": 8, "request_timeout_s": 1.5, "patience_s": 60},
         "fence": {"ports": [10024, 10993], "file": str(directory / "fence.nft")},
-        "preparation": {"socket": str(directory / "mailboxes.sock"), "wait_s": 10},
+        "preparation": {
+            "socket": str(directory / "mailboxes.sock"),
+            "wait_s": 10,
+            "merging": str(directory / "merging.json"),
+        },
         "directory": str(directory),
         "interval_s": 5,
         "transport_local": "lmtp:unix:private/lmtp",

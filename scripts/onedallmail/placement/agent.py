@@ -23,6 +23,7 @@ from onedallmail.placement.fence import Fence, FenceError
 from onedallmail.placement.flush import Flusher
 from onedallmail.placement.lease import Lease, LeaseKeeper
 from onedallmail.placement.map import PlacementError, initial, to_json
+from onedallmail.placement.merging import Merging
 from onedallmail.placement.prepare import Preparer
 from onedallmail.placement.settings import Settings, SettingsError, load_settings
 from onedallmail.placement.store import GROUPS, PREFIX, EtcdError, MapStore, group_key
@@ -64,7 +65,9 @@ class Agent:
         self._settled_s, self._written_at = settled_s, 0.0
         self._status = _last_status(settings.directory / files.STATUS)
         past = past_failovers(self._status)
-        self._takeover = TakeOver(settings.server, settings.lease.patience_s, store, past, clock)
+        merging = Merging(settings.preparation.merging).groups
+        patience_s = settings.lease.patience_s
+        self._takeover = TakeOver(settings.server, patience_s, store, past, merging=merging, clock=clock)
         self._error: str | None = None
         self._admitted: int | None = None
         self.revision: int | None = None

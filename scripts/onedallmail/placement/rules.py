@@ -34,9 +34,18 @@ def gone(servers: Collection[str], alive: Collection[str], seen: Collection[str]
     return frozenset(name for name in servers if name not in alive and (patient or name in seen))
 
 
-def orphans(placements: PlacementMap, gone_servers: Collection[str], server: str) -> tuple[int, ...]:
-    """Return the groups whose home is gone and whose standby is this server."""
-    return tuple(n for n, p in sorted(placements.items()) if p.home in gone_servers and p.standby == server)
+def orphans(
+    placements: PlacementMap, gone_servers: Collection[str], server: str, merging: Collection[int] | None
+) -> tuple[int, ...]:
+    """Return the groups whose home is gone, whose standby is this server, and which it may take over.
+
+    A standby whose merge has begun and is not ready holds neither what it had nor what the home has: it stays standby.
+    `merging` are such groups; None when nobody can tell, then they all may be.
+    """
+    if merging is None:
+        return ()
+    mine = (n for n, p in sorted(placements.items()) if p.home in gone_servers and p.standby == server)
+    return tuple(number for number in mine if number not in merging)
 
 
 def taken_over(placement: Placement) -> Placement:
