@@ -126,18 +126,20 @@ def _killed(text: str, names: list[str]) -> Fault:
 
 
 TABLE = "table inet fault"
+GONE = f"{TABLE}\ndelete {TABLE}\n"
+"""Works whether the table is there or not; `destroy` needs nftables 1.0.7."""
 
 
 def _drop(ways: list[tuple[str, str]]) -> None:
     rules = "\n".join(f"ip saddr {server(a).private_ip} ip daddr {server(b).private_ip} drop" for a, b in ways)
     chain = f"chain forward {{ type filter hook forward priority -20;\n{rules}\n}}"
     for router in _routers():
-        _nft(router, f"destroy {TABLE}\n{TABLE} {{\n{chain}\n}}\n")
+        _nft(router, f"{GONE}{TABLE} {{\n{chain}\n}}\n")
 
 
 def _undrop() -> None:
     for router in _routers():
-        _nft(router, f"destroy {TABLE}\n")
+        _nft(router, GONE)
 
 
 def _routers() -> list[str]:
