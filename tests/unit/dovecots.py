@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -147,11 +148,12 @@ class Dovecot:
     def _exchange_scripts(self, user: str, other: "Dovecot") -> None:
         """As Dovecot: what one has and the other lacks goes there, removed or not."""
         both = [d.store.home(user) / "sieve" for d in (self, other)]
-        found = {path.name: path.read_bytes() for d in reversed(both) for path in d.glob("*.sieve")}
+        found = {path.name: path for d in reversed(both) for path in d.glob("*.sieve")}
         for directory in both if found else ():
             directory.mkdir(exist_ok=True)
-            for name, content in found.items():
-                (directory / name).write_bytes(content)
+            for name, path in found.items():
+                if path.parent != directory:
+                    shutil.copy2(path, directory / name)
 
     def _sievedelete(self, user: str, given: dict[str, Any]) -> Rows:
         assert given["ignoreActive"] is True
@@ -199,6 +201,17 @@ class Dovecot:
 
     def _mailboxlist(self, user: str, _given: dict[str, Any]) -> Rows:
         return [{"mailbox": name} for name in self.mailbox(user).uid_next]
+
+    def _mailboxdelete(self, user: str, given: dict[str, Any]) -> Rows:
+        for name in given["mailbox"]:
+            self.remove(user, name)
+        return []
+
+    def remove(self, user: str, folder: str) -> None:
+        """Remove a folder with what is in it."""
+        box = self.mailbox(user)
+        box.uid_next.pop(folder), box.modseq.pop(folder)
+        box.mails = {key: mail for key, mail in box.mails.items() if mail.folder != folder}
 
     def _mailboxupdate(self, user: str, given: dict[str, Any]) -> Rows:
         box, name = self.mailbox(user), given["mailbox"]

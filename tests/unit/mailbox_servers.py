@@ -70,9 +70,9 @@ class Platform:
         except FileNotFoundError:
             return {}
 
-    async def event(self, server: str, user: str, name: str = "mail_delivery_finished") -> None:
+    async def event(self, server: str, user: str, name: str = "mail_delivery_finished", **fields: str) -> None:
         """Tell a service that a mailbox changed, as Dovecot does."""
-        line = json.dumps({"event": name, "fields": {"user": user}})
+        line = json.dumps({"event": name, "fields": {"user": user, **fields}})
         await self._say(self.settings[server].events_socket, line, answer=False)
 
     async def deliver(self, server: str, user: str, ingest_id: str) -> bool:

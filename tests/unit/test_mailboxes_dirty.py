@@ -113,7 +113,7 @@ def event(name: str, user: str = "U@acme.example", **fields: str) -> bytes:
 def test_events_that_change_a_mailbox_name_it(line: bytes) -> None:
     found = event_of(line)
     assert found
-    assert found[1] == "u@acme.example"
+    assert found.user == "u@acme.example"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,9 @@ def heard(tmp_path: Path, *pieces: bytes, deliveries: Deliveries | None = None) 
     losses: list[None] = []
 
     async def run() -> None:
-        listener = Listener(users.append, lambda: losses.append(None), deliveries or Deliveries())
+        listener = Listener(
+            lambda found: users.append(found.user), lambda: losses.append(None), deliveries or Deliveries()
+        )
         await listener.start(listening("events", tmp_path / "events.sock"))
         _, writer = await asyncio.open_unix_connection(tmp_path / "events.sock")
         for piece in pieces:

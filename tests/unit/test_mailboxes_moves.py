@@ -92,7 +92,7 @@ def test_nothing_is_handed_over_to_a_standby_that_is_not_ready_or_without_a_leas
         await servers.start(*NAMES)
         await until(lambda: servers.status("a1").get("groups_not_ready") == [1], "group 0 is ready")
         for verb in ("sync", "handover"):
-            assert U1 in (await servers.ask("a1", verb, (1, 1)))["failed"]["1"]
+            assert "b1 is" in (await servers.ask("a1", verb, (1, 1)))["failed"]["1"]
         servers.lease("a1", held=False)
         assert "no lease" in (await servers.ask("a1", "handover", (0, 1)))["failed"]["0"]
         assert "expected is" in (await servers.ask("a1", "move", (0, 1)))["error"]
@@ -201,13 +201,63 @@ def test_a_script_that_its_user_removed_does_not_come_back(run: Run) -> None:
     run(test)
 
 
+def test_a_script_that_its_user_removes_during_a_synchronisation_does_not_come_back(run: Run) -> None:
+    async def test(servers: Platform) -> None:
+        here, there = servers.dovecots["a1"], servers.dovecots["b1"]
+        here.mailbox(U1)
+        for name in ("goes", "renamed", "saved again"):
+            here.script(U1, name)
+        await servers.start(*NAMES)
+        await ready(servers, "a1")
+
+        def remove(_: str) -> None:
+            here.during_sync = lambda _: None
+            for name in ("goes", "renamed", "saved again"):
+                here.script(U1, name, None)
+            here.script(U1, "new name")
+
+        here.during_sync = remove
+        await servers.event("a1", U1)
+        await until(lambda: "new name" in there.scripts(U1), "synchronised")
+        assert "goes" in here.scripts(U1), "brought back"
+        kind = "managesieve_command_finished"
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="saved again")
+        await servers.event("a1", U1, kind, cmd_name="PUTSCRIPT", script_name="saved again")
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="goes")
+        names = {"old_script_name": "renamed", "new_script_name": "new name"}
+        await servers.event("a1", U1, kind, cmd_name="RENAMESCRIPT", **names)
+        await servers.event("a1", U1, kind, cmd_name="DELETESCRIPT", script_name="new name", error="it is active")
+        await until(lambda: there.scripts(U1) == ["new name", "saved again"], "gone at the standby")
+        assert here.scripts(U1) == ["new name", "saved again"]
+
+    run(test)
+
+
+def test_a_folder_that_its_user_removed_is_removed_at_a_ready_standby_first(run: Run) -> None:
+    async def test(servers: Platform) -> None:
+        here, there = servers.dovecots["a1"], servers.dovecots["b1"]
+        here.deliver(U1, "x", "Old")
+        there.save(U1, "y", "Of its own")
+        await servers.start(*NAMES)
+        await ready(servers, "a1")
+        assert "Of its own" in here.mailbox(U1).uid_next, "a merge removes no folder"
+        here.remove(U1, "Old")
+        await servers.event("a1", U1, "imap_command_finished", cmd_name="DELETE", cmd_args="Old")
+        await until(lambda: "Old" not in there.mailbox(U1).uid_next, "gone")
+        assert ("mailboxDelete", U1) in there.calls
+        assert "Old" not in here.mailbox(U1).uid_next
+        assert there.ids(U1) == ["y"]
+
+    run(test)
+
+
 def test_a_script_that_only_the_returned_standby_has_is_no_removed_one(tmp_path: Path) -> None:
     scripts = Scripts(tmp_path)
     scripts.note(U1, 1, ["a", "b"])
-    assert scripts.removed(U1, 1, ["a"]) == {"b"}
-    assert scripts.removed(U1, 2, ["a"]) == frozenset(), "another home may have had it since"
+    assert scripts.missing(U1, 1, ["a"]) == {"b"}
+    assert scripts.missing(U1, 2, ["a"]) == frozenset(), "another home may have had it since"
     scripts.close()
     again = Scripts(tmp_path)
-    assert again.removed(U1, 1, []) == {"a", "b"}
-    assert again.removed(V1, 1, []) == frozenset()
+    assert again.missing(U1, 1, []) == {"a", "b"}
+    assert again.missing(V1, 1, []) == frozenset()
     again.close()

@@ -20,6 +20,7 @@ from onedallmail.mailboxes.rules import (
     moved_away,
     needs_reconciling,
     raised,
+    removed_folders,
     repeated,
     vouches,
 )
@@ -122,6 +123,12 @@ def test_a_message_that_a_replay_brought_as_well_goes() -> None:
     taken, replay = Message("inbox", "theirs", "x"), Message("junk", "ours", "x")
     assert crossed([taken], [taken, replay]) == [taken]
     assert crossed([taken], [taken]) == []
+
+
+def test_folders_go_at_the_standby_that_the_home_has_no_longer_or_made_again() -> None:
+    home = {"INBOX": "1", "again": "9", "new name": "3", "new": "8"}
+    standby = {"INBOX": "7", "again": "2", "old name": "3", "gone": "4", "gone/child": "5"}
+    assert removed_folders(home, standby) == ["gone/child", "gone", "again"]
 
 
 @given(st.integers(1, MAX_UID), st.integers(1, MAX_MODSEQ))

@@ -215,6 +215,11 @@ def kick(api: Api, users: Iterable[str]) -> int:
     return len(here)
 
 
+def remove_folders(api: Api, user: str, names: Iterable[str]) -> None:
+    """Remove folders with what is in them; one that is gone already is no error. Raises DovecotError."""
+    _all_well(api, [("mailboxDelete", {"user": user, "mailbox": [name]}) for name in names])
+
+
 def drop_scripts(api: Api, user: str, names: Iterable[str]) -> None:
     """Remove Sieve scripts, the active one too; one that is gone already is no error. Raises DovecotError."""
     _all_well(api, [("sieveDelete", {"user": user, "ignoreActive": True, "scriptname": [name]}) for name in names])

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from socket import socket
 from typing import Any, Protocol
 
@@ -37,6 +38,17 @@ CHUNK_BYTES = 1 << 16
 log = logging.getLogger("mailboxes.events")
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What changed whose mailbox, or begins to; and for Sieve scripts which one was saved, which one removed."""
+
+    name: str
+    user: str
+    saved: str = ""
+    removed: str = ""
+    removes_folder: bool = False
+
+
 class Deliveries(Protocol):
     """Who wants to know of deliveries under way."""
 
@@ -47,8 +59,8 @@ class Deliveries(Protocol):
         """Take note that one ended."""
 
 
-def event_of(line: bytes) -> tuple[str, str] | None:
-    """Return name and user of an event that changed a mailbox, or begins to; None for others. Raises ValueError."""
+def event_of(line: bytes) -> Event | None:
+    """Return an event that changed a mailbox, or begins to; None for others. Raises ValueError."""
     event = json.loads(line)
     if not isinstance(event, dict) or not isinstance(event.get("fields", {}), dict):
         msg = "an event is an object with an object of fields"
@@ -57,7 +69,19 @@ def event_of(line: bytes) -> tuple[str, str] | None:
     user = fields.get("user")
     if not isinstance(user, str) or not user or not _changes(str(event.get("event", "")), fields):
         return None
-    return str(event["event"]), user.lower()
+    name = str(event["event"])
+    removes_folder = name == IMAP and str(fields.get("cmd_name", "")).upper() == "DELETE"
+    return Event(name, user.lower(), *_scripts(name, fields), removes_folder)
+
+
+def _scripts(name: str, fields: dict[str, Any]) -> tuple[str, str]:
+    """Return which Sieve script a command has saved and which it has removed; empty for none. It may have failed."""
+    command, script = str(fields.get("cmd_name", "")).upper(), str(fields.get("script_name", ""))
+    if name != MANAGESIEVE or "error" in fields:
+        return "", ""
+    if command == "RENAMESCRIPT":
+        return str(fields.get("new_script_name", "")), str(fields.get("old_script_name", ""))
+    return (script if command == "PUTSCRIPT" else ""), (script if command == "DELETESCRIPT" else "")
 
 
 def _changes(name: str, fields: dict[str, Any]) -> bool:
@@ -76,10 +100,10 @@ def _changes(name: str, fields: dict[str, Any]) -> bool:
 
 
 class Listener:
-    """Reads events from every connection and tells whose mailbox changed."""
+    """Reads events from every connection and tells what changed whose mailbox."""
 
-    def __init__(self, changed: Callable[[str], None], lost: Callable[[], None], deliveries: Deliveries) -> None:
-        """`changed` is told of each user; `lost` when an event could not be read whole."""
+    def __init__(self, changed: Callable[[Event], None], lost: Callable[[], None], deliveries: Deliveries) -> None:
+        """`changed` is told of each; `lost` when an event could not be read whole."""
         self._changed = changed
         self._lost = lost
         self._deliveries = deliveries
@@ -126,13 +150,12 @@ class Listener:
             return
         if found is None:
             return
-        name, user = found
-        if name == BEGUN:
-            self._deliveries.begun(user)
+        if found.name == BEGUN:
+            self._deliveries.begun(found.user)
             return
-        if name == DELIVERED:
-            self._deliveries.ended(user)
-        self._changed(user)
+        if found.name == DELIVERED:
+            self._deliveries.ended(found.user)
+        self._changed(found)
 
     def _refuse(self, line: bytes, reason: str) -> None:
         self.broken += 1

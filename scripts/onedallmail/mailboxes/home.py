@@ -10,6 +10,7 @@ from onedallmail.channel.errors import ChannelError
 from onedallmail.mailboxes import dovecot
 from onedallmail.mailboxes.dirty import Dirty, DirtyTable
 from onedallmail.mailboxes.dovecot import NO_USER, DovecotError
+from onedallmail.mailboxes.events import Event
 from onedallmail.mailboxes.measures import Counters
 from onedallmail.mailboxes.parts import FAILURES, Parts
 from onedallmail.mailboxes.peers import AnswerError
@@ -56,11 +57,18 @@ class Home:
         """The groups whose home this server is."""
         return homes(self._parts.me, self._parts.view.placements)
 
-    def changed(self, user: str) -> None:
+    def changed(self, event: Event) -> None:
         """Take note of an event; the table is written as soon as no other event is waiting."""
+        if event.saved:
+            self._parts.scripts.saved(event.user, event.saved)
+        if event.removes_folder:
+            self._pusher.folders_removed.add(event.user)
+        group = self._parts.members.group_of(event.user)
+        if event.removed and group in self.groups:
+            self._parts.scripts.removal(event.user, self.groups[group].epoch, event.removed, time.time())
         if not self._news:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._news.add(user)
+        self._news.add(event.user)
 
     def _flush(self) -> None:
         news, self._news = self._news, set()

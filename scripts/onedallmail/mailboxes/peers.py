@@ -1,7 +1,7 @@
 """Calls to the other mail servers' mailbox services."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from onedallmail.channel.client import Client
@@ -55,9 +55,11 @@ class Peers:
         """Give records of a user's ledger to the standby, which has flushed them when this returns."""
         await self._client(standby, wire.LEDGER).call(wire.LEDGER, claim.fields, ledger.dump(records))
 
-    async def drop(self, standby: str, claim: Claim, scripts: Collection[str]) -> None:
-        """Remove Sieve scripts of a user at the standby."""
-        body = json.dumps(sorted(scripts)).encode()
+    async def drop(
+        self, standby: str, claim: Claim, *, scripts: Collection[str] = (), folders: Mapping[str, str] | None = None
+    ) -> None:
+        """Remove Sieve scripts of a user at the standby, and all but these folders (name to GUID)."""
+        body = json.dumps({"scripts": sorted(scripts), "folders": folders}).encode()
         await self._client(standby, wire.DROP).call(wire.DROP, claim.fields, body)
 
     async def merge(self, standby: str, claim: Claim, knowledge: bytes) -> Found:

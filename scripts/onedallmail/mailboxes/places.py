@@ -35,9 +35,9 @@ class Store:
         return self.home(user).is_dir()
 
 
-def scripts(home: Path) -> frozenset[str]:
-    """Return the names of a user's Sieve scripts."""
-    return frozenset(path.stem for path in (home / SCRIPTS).glob("*.sieve"))
+def scripts(home: Path) -> dict[str, float]:
+    """Return the names of a user's Sieve scripts, and when each was saved (Unix time); raises OSError."""
+    return {path.stem: path.stat().st_mtime for path in (home / SCRIPTS).glob("*.sieve")}
 
 
 def digests(api: Api, store: Store, user: str) -> dict[str, str]:

@@ -53,6 +53,8 @@ class Pusher:
         """Keep the parts."""
         self._parts = parts
         self.shipped = Shipped()
+        self.folders_removed: set[str] = set()
+        """Users of whom an event told that they removed a folder, and perhaps made it again."""
 
     async def push(self, user: str, group: int, placement: Placement, *, whole: bool = False) -> None:
         """Synchronise a mailbox, then ship what its ledger said before that: all of it with `whole`.
@@ -62,6 +64,13 @@ class Pusher:
         if not self._parts.store.stored(user):
             return
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
+        if user in self.folders_removed:
+            self.folders_removed.discard(user)
+            try:
+                await self._remove_folders(user, Claim(group, placement.epoch, self._parts.me, user), placement.standby)
+            except BaseException:
+                self.folders_removed.add(user)
+                raise
         await self.synchronise(user, group, placement)
         await self.ship(user, group, placement, records, whole=whole)
 
@@ -72,14 +81,30 @@ class Pusher:
         """
         self._parts.must_lead(group, placement)
         settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
-        removed = scripts.removed(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
-        if removed:
-            await self._parts.peers.drop(
-                placement.standby, Claim(group, placement.epoch, self._parts.me, user), removed
-            )
+        removals = await self._drop_scripts(user, group, placement)
         destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
         await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+        scripts.settled(user, removals)
         scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+
+    async def _remove_folders(self, user: str, claim: Claim, standby: str) -> None:
+        """Let the standby, which is ready, remove folders that are here no longer; raises what push raises."""
+        found = await asyncio.to_thread(dovecot.folders, self._parts.upkeep, user)
+        await self._parts.peers.drop(standby, claim, folders={folder.name: folder.guid for folder in found})
+
+    async def _drop_scripts(self, user: str, group: int, placement: Placement) -> dict[str, float]:
+        """Remove scripts on both sides that the user has removed; return those of which an event told."""
+        scripts, epoch = self._parts.scripts, placement.epoch
+        here = await asyncio.to_thread(places.scripts, self._parts.store.home(user))
+        removals = scripts.removals(user, epoch)
+        # One that is here all the same was saved again by the user, or brought back with the time that it had before.
+        back = {name for name, at in removals.items() if here.get(name, at) < at}
+        if back:
+            await asyncio.to_thread(dovecot.drop_scripts, self._parts.upkeep, user, back)
+        gone = (removals.keys() - here.keys()) | back | scripts.missing(user, epoch, here.keys())
+        if gone:
+            await self._parts.peers.drop(placement.standby, Claim(group, epoch, self._parts.me, user), scripts=gone)
+        return removals
 
     async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
         """Hand records on that were read before a synchronisation that succeeded; raises PlaceError, ChannelError."""

@@ -12,6 +12,7 @@ UID_GAP = 1 << 16
 """A home that died may have given out that many UIDs of a folder that its standby never saw. UIDs have 32 bits."""
 MODSEQ_GAP = 1 << 20
 """The same for changes of flags (RFC 7162). These have 63 bits."""
+INBOX = "INBOX"
 MAX_UID = (1 << 32) - 1
 MAX_MODSEQ = (1 << 63) - 1
 
@@ -147,6 +148,15 @@ def adopted_ids(taken: Iterable[Message], kept: Iterable[Message], home_now: Ite
     there = {m.guid for m in home_now}
     found = [*taken, *(m for m in kept if m.guid in there)]
     return frozenset(m.ingest_id for m in found if m.ingest_id)
+
+
+def removed_folders(home: Mapping[str, str], standby: Mapping[str, str]) -> list[str]:
+    """Return the folders (name to GUID) of a standby that is ready which the home has no longer, children first.
+
+    One that was removed and made again has another GUID; by its name alone a synchronisation would join the two.
+    """
+    known = set(home.values())
+    return sorted((name for name, guid in standby.items() if guid not in known and name != INBOX), reverse=True)
 
 
 def raised(uid_next: int, highest_modseq: int) -> tuple[int, int]:

@@ -1,17 +1,20 @@
-"""Which Sieve scripts home and standby had in common: one that the home has no longer was removed by its user.
+"""Which Sieve scripts a user has removed: Dovecot's synchronisation would bring them back from the standby.
 
-Dovecot's synchronisation keeps no account of removed scripts, and would bring them back from the standby.
+Known by events (a synchronisation under way may bring one back at once), and by what home and standby had in common.
 """
 
 import json
 import sqlite3
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 NAME = "scripts.sqlite"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scripts (user TEXT PRIMARY KEY, epoch INTEGER NOT NULL, names TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (
+  user TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (user, name)
+) WITHOUT ROWID;
 """
 
 
@@ -31,7 +34,30 @@ class Scripts:
         with self._lock:
             self._db.close()
 
-    def removed(self, user: str, epoch: int, names: Collection[str]) -> frozenset[str]:
+    def removal(self, user: str, epoch: int, name: str, at: float) -> None:
+        """Take note of an event: the user removed a script."""
+        with self._lock:
+            row = (user, name, epoch, at)
+            self._db.execute("INSERT OR REPLACE INTO removed (user, name, epoch, at) VALUES (?, ?, ?, ?)", row)
+
+    def saved(self, user: str, name: str) -> None:
+        """Take note of an event: the user saved a script."""
+        with self._lock:
+            self._db.execute("DELETE FROM removed WHERE user = ? AND name = ?", (user, name))
+
+    def removals(self, user: str, epoch: int) -> dict[str, float]:
+        """Return which scripts were removed in this epoch as home, and when; earlier ones are forgotten."""
+        with self._lock:
+            self._db.execute("DELETE FROM removed WHERE user = ? AND epoch <> ?", (user, epoch))
+            return dict(self._db.execute("SELECT name, at FROM removed WHERE user = ?", (user,)))
+
+    def settled(self, user: str, removals: Mapping[str, float]) -> None:
+        """Forget removals that are synchronised, unless the script was removed once more."""
+        with self._lock:
+            rows = [(user, name, at) for name, at in removals.items()]
+            self._db.executemany("DELETE FROM removed WHERE user = ? AND name = ? AND at = ?", rows)
+
+    def missing(self, user: str, epoch: int, names: Collection[str]) -> frozenset[str]:
         """Return what both had in this epoch and the home, with these names now, has no longer."""
         return self._known(user, epoch) - frozenset(names)
 

@@ -17,7 +17,7 @@ from onedallmail.mailboxes.leaving import Leaving
 from onedallmail.mailboxes.ledger import Ledger, LedgerError
 from onedallmail.mailboxes.parts import Parts
 from onedallmail.mailboxes.places import digests
-from onedallmail.mailboxes.rules import Declared, Message, accepts, repeated, vouches
+from onedallmail.mailboxes.rules import Declared, Message, accepts, removed_folders, repeated, vouches
 from onedallmail.mailboxes.wire import Claim, Knowledge
 
 Answer = tuple[dict[str, Any], bytes]
@@ -108,20 +108,32 @@ class Standby:
         return len(gone), [m for m in own if m.guid not in known.guids and m not in dropped], records
 
     async def drop(self, peer: str, fields: dict[str, Any], body: bytes) -> Answer:
-        """Remove Sieve scripts that the user has removed at the home: a synchronisation would bring them back."""
+        """Remove what the user has removed at the home and a synchronisation would bring back: scripts, folders."""
         claim = wire.claim(peer, fields)
         try:
-            names = [str(name) for name in json.loads(body)]
-        except (ValueError, TypeError) as error:
-            msg = f"a JSON list of scripts is expected ({error})"
+            wanted = json.loads(body)
+            names, folders = [str(name) for name in wanted["scripts"]], wanted["folders"]
+            known = None if folders is None else {str(name): str(guid) for name, guid in folders.items()}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            msg = f"scripts and folders are expected ({error})"
             raise Refusal(msg) from error
         async with self._taken(claim):
+            if known is not None and not self._vouches(claim):
+                msg = f"{self._parts.me} is not ready for {claim.user}: its folders may be the only ones"
+                raise Refusal(msg)
             try:
                 if self._parts.store.stored(claim.user):
-                    await asyncio.to_thread(dovecot.drop_scripts, self._parts.upkeep, claim.user, names)
+                    await asyncio.to_thread(self._remove, claim.user, names, known)
             except DovecotError as error:
                 raise Refusal(str(error)) from error
         return {}, b""
+
+    def _remove(self, user: str, scripts: list[str], folders: dict[str, str] | None) -> None:
+        upkeep = self._parts.upkeep
+        dovecot.drop_scripts(upkeep, user, scripts)
+        if folders is not None:
+            own = {folder.name: folder.guid for folder in dovecot.folders(upkeep, user)}
+            dovecot.remove_folders(upkeep, user, removed_folders(folders, own))
 
     async def ready(self, peer: str, fields: dict[str, Any], body: bytes) -> Answer:
         """Remember that the home has reconciled the group; the body lists users that it has not."""
