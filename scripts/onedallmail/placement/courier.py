@@ -30,8 +30,8 @@ class Verb(StrEnum):
 
     @property
     def answer_s(self) -> float:
-        """How long the service may take to answer. Groups that are to be handed over wait for it, closed."""
-        return {Verb.SYNC: 30.0, Verb.HANDOVER: 10.0}[self]
+        """How long the service may take to answer: more than the 20 s after which it says that it takes longer."""
+        return {Verb.SYNC: 30.0, Verb.HANDOVER: 25.0}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +121,10 @@ class Courier:
             msg = f"it answered {str(answer)[:200]}, not for which groups it is done"
             raise ValueError(msg)  # noqa: TRY004 - what came over the socket is no argument
         numbers = {int(entry[0] if isinstance(entry, list) else entry) for entry in done}
-        return Answer(job, frozenset(numbers & set(job.groups)), str(answer.get("error") or "no reason given"))
+        return Answer(job, frozenset(numbers & set(job.groups)), _reason(answer.get("error")))
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, dict):
+        return "; ".join(f"group {number}: {reason}" for number, reason in error.items())
+    return str(error or "no reason given")

@@ -16,8 +16,8 @@ from onedallmail.placement.request import as_result, requested
 from onedallmail.placement.store import MapStore, group_key, move_key
 from onedallmail.placement.view import View
 
-AT_ONCE = 16
-"""Groups that are closed at a time."""
+AT_ONCE = 8
+"""Groups that are closed at a time: so few that it is over in seconds."""
 CLOSED_S = 20.0
 """How long a group may be closed before it is served here again."""
 SYNC_S = 120.0
