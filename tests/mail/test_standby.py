@@ -52,44 +52,46 @@ def sync(node: str, user: str, to: str) -> Any:
 
 
 @pytest.fixture
-def user() -> Iterator[str]:
-    """Yield an account of the first server, with a filter and a folder of the test's own, and take them away."""
-    name = account_on(MAIL[0])
-    yield name
+def user() -> Iterator[tuple[str, str]]:
+    """Yield an account of the first server and a folder of the test's own; both servers lose both again."""
+    name, folder = account_on(MAIL[0]), f"Standby-{uuid.uuid4().hex[:8]}"
+    yield name, folder
     with Sieve(MAIL[1]) as client:
         client.login(name, password(name))
         client.drop("test-standby")
     with imap(MAIL[1], name) as mailbox:
-        mailbox.delete("Standby-Test")
+        mailbox.delete(folder)
+    sync(MAIL[0], name, placement(name, MAIL[0]))
 
 
 @pytest.mark.control("iso27001:A.8.14", "iso27001:A.8.13", "soc2:CC9.1")
-def test_the_standby_gets_mail_flags_folders_subscriptions_and_filters(user: str) -> None:
+def test_the_standby_gets_mail_flags_folders_subscriptions_and_filters(user: tuple[str, str]) -> None:
     """What a user has at home must be there after a failover: not only the messages."""
-    standby, ingest = placement(user, MAIL[0]), uuid.uuid4().hex
+    name, folder = user
+    standby, ingest = placement(name, MAIL[0]), uuid.uuid4().hex
     with Sieve(MAIL[1]) as client:
-        client.login(user, password(user))
+        client.login(name, password(name))
         client.put("test-standby", "keep;")
-    with imap(MAIL[1], user) as mailbox:
-        mailbox.create("Standby-Test")
-        mailbox.subscribe("Standby-Test")
+    with imap(MAIL[1], name) as mailbox:
+        mailbox.create(folder)
+        mailbox.subscribe(folder)
         raw = f"Subject: standby\r\nX-Ingest-Id: {ingest}\r\n\r\nbody\r\n".encode()
-        mailbox.append("Standby-Test", r"(\Flagged $Label1)", "", raw)
-    assert sync(MAIL[0], user, standby) == ["doveadmResponse", []]
-    fields = {"field": ["guid", "flags", "hdr.x-ingest-id"], "query": ["mailbox", "Standby-Test"]}
-    kind, rows = ask(standby, "doveadm-upkeep", "fetch", user=user, **fields)
+        mailbox.append(folder, r"(\Flagged $Label1)", "", raw)
+    assert sync(MAIL[0], name, standby) == ["doveadmResponse", []]
+    fields = {"field": ["guid", "flags", "hdr.x-ingest-id"], "query": ["mailbox", folder]}
+    kind, rows = ask(standby, "doveadm-upkeep", "fetch", user=name, **fields)
     assert kind == "doveadmResponse"
     assert [row["hdr.x-ingest-id"] for row in rows] == [ingest]
     assert {"\\Flagged", "$Label1"} <= set(rows[0]["flags"].split())
-    assert rows[0]["guid"] == ask(MAIL[0], "doveadm-api", "fetch", user=user, **fields)[1][0]["guid"]
-    subscribed = ask(standby, "doveadm-upkeep", "mailboxList", user=user, subscriptions=True)[1]
-    assert {"mailbox": "Standby-Test"} in subscribed
-    scripts = ask(standby, "doveadm-upkeep", "sieveList", user=user)[1]
+    assert rows[0]["guid"] == ask(MAIL[0], "doveadm-api", "fetch", user=name, **fields)[1][0]["guid"]
+    subscribed = ask(standby, "doveadm-upkeep", "mailboxList", user=name, subscriptions=True)[1]
+    assert {"mailbox": folder} in subscribed
+    scripts = ask(standby, "doveadm-upkeep", "sieveList", user=name)[1]
     assert {"script": "test-standby", "active": "ACTIVE"} in scripts
-    assert ask(standby, "doveadm-api", "fetch", user=user, **fields)[0] == "error", (
+    assert ask(standby, "doveadm-api", "fetch", user=name, **fields)[0] == "error", (
         "a standby serves as if it were home"
     )
-    assert ask(standby, "doveadm-upkeep", "fetch", user=user, **fields)[1] == rows
+    assert ask(standby, "doveadm-upkeep", "fetch", user=name, **fields)[1] == rows
 
 
 @pytest.mark.control("iso27001:A.8.14", "iso27001:A.8.3")

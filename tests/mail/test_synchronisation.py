@@ -130,9 +130,23 @@ def test_a_filter_follows(residents: dict[str, str]) -> None:
         finally:
             with contextlib.suppress(SieveError):
                 client.drop("standby-filter")
+
+
+@pytest.mark.control("iso27001:A.8.14")
+def test_a_deleted_filter_stays_deleted(residents: dict[str, str]) -> None:
+    """A user who removed a filter must not find it again."""
+    home = MAIL[2]
+    user = residents[home]
+    standby = standby_of(user, home)
+    script = {"script": "deleted-filter", "active": "ACTIVE"}
+    with Sieve(home) as client:
+        client.login(user, password(user))
+        client.put("deleted-filter", "keep;\r\n")
+        eventually(f"the filter on {standby}", lambda: script in stored(standby, "sieveList", user), WITHIN_S)
+        client.drop("deleted-filter")
     eventually(
         f"the filter gone on {standby}",
-        lambda: "standby-filter" not in {row["script"] for row in stored(standby, "sieveList", user)},
+        lambda: "deleted-filter" not in {row["script"] for row in stored(standby, "sieveList", user)},
         WITHIN_S,
     )
 

@@ -51,8 +51,11 @@ class Dovecot:
         self.down = False
         self.kicked: list[str] = []
         self.sessions: list[str] = []
+        self.kicks_end = False
+        """A session ends that is asked to; a delivery does not."""
         self.calls: list[tuple[str, str]] = []
         self.during_sync: Callable[[str], None] = lambda _user: None
+        self.after_sync: Callable[[str], None] = lambda _user: None
         self._others = others
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -83,6 +86,10 @@ class Dovecot:
             self.put(box, folder, f"{next(GUIDS):032x}", ingest_id)
         ledger.merge_into(self.store.ledger(user), {key: int(time.time()) + 6 * 86400})
         return True
+
+    def save(self, user: str, ingest_id: str, folder: str = "INBOX") -> None:
+        """Save a message whose delivery dies before the ledger is marked."""
+        self.put(self.mailbox(user), folder, f"{next(GUIDS):032x}", ingest_id)
 
     def replay(self, user: str, of: str, ingest_id: str) -> None:
         """Deliver a copy if this is the user that it is for."""
@@ -119,6 +126,8 @@ class Dovecot:
         if user in other.broken or other.down:
             raise LookupError(user)
         self.during_sync(user)
+        if user in self.broken:
+            raise LookupError(user)
         mine, theirs = self.mailbox(user), other.mailbox(user)
         for key in mine.mails.keys() & theirs.expunged:
             del mine.mails[key]
@@ -126,12 +135,42 @@ class Dovecot:
             mail = theirs.mails[key]
             self.put(mine, mail.folder, mail.guid, mail.ingest_id, mail.flags)
         theirs.mails = dict(mine.mails)
+        self._exchange_scripts(user, other)
         for counters in ("uid_next", "modseq"):
             a, b = getattr(mine, counters), getattr(theirs, counters)
             both = {folder: max(a.get(folder, 1), b.get(folder, 1)) for folder in a | b}
             setattr(mine, counters, dict(both))
             setattr(theirs, counters, dict(both))
+        self.after_sync(user)
         return []
+
+    def _exchange_scripts(self, user: str, other: "Dovecot") -> None:
+        """As Dovecot: what one has and the other lacks goes there, removed or not."""
+        both = [d.store.home(user) / "sieve" for d in (self, other)]
+        found = {path.name: path.read_bytes() for d in reversed(both) for path in d.glob("*.sieve")}
+        for directory in both if found else ():
+            directory.mkdir(exist_ok=True)
+            for name, content in found.items():
+                (directory / name).write_bytes(content)
+
+    def _sievedelete(self, user: str, given: dict[str, Any]) -> Rows:
+        assert given["ignoreActive"] is True
+        for name in given["scriptname"]:
+            (self.store.home(user) / "sieve" / f"{name}.sieve").unlink(missing_ok=True)
+        return []
+
+    def script(self, user: str, name: str, content: str | None = "keep;") -> None:
+        """Give a user a Sieve script, or remove it."""
+        path = self.store.home(user) / "sieve" / f"{name}.sieve"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_text(content)
+
+    def scripts(self, user: str) -> list[str]:
+        """Return the names of a user's Sieve scripts."""
+        return sorted(path.stem for path in (self.store.home(user) / "sieve").glob("*.sieve"))
 
     def _fetch(self, user: str, given: dict[str, Any]) -> Rows:
         wanted: dict[str, Callable[[Mail], str]] = {
@@ -154,7 +193,7 @@ class Dovecot:
     def _mailboxstatus(self, user: str, _given: dict[str, Any]) -> Rows:
         box = self.mailbox(user)
         return [
-            {"mailbox": name, "uidnext": str(uid), "highestmodseq": str(box.modseq.get(name, 1))}
+            {"mailbox": name, "guid": name, "uidnext": str(uid), "highestmodseq": str(box.modseq.get(name, 1))}
             for name, uid in box.uid_next.items()
         ]
 
@@ -172,6 +211,8 @@ class Dovecot:
 
     def _kick(self, _user: str, given: dict[str, Any]) -> Rows:
         self.kicked += given["mask"]
+        if self.kicks_end:
+            self.sessions = [user for user in self.sessions if user not in given["mask"]]
         return [{"count": "1"}]
 
     def flag(self, user: str, ingest_id: str, flags: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from onedallmail.channel.client import Client
 from onedallmail.channel.settings import ChannelSettings
-from onedallmail.mailboxes import members, service
+from onedallmail.mailboxes import home, leaving, members, reconcile, service, walk
 from onedallmail.mailboxes.settings import Directory, DoveadmApi, Settings
 from tests.unit.channels import estate
 from tests.unit.dovecots import Dovecot
@@ -41,6 +41,12 @@ class Platform:
             groups = {str(group): placement for group in range(2)}
             _replace(directory / "groups.json", {"version": 1, "revision": epoch, "groups": groups})
             _replace(directory / "alive.json", {"version": 1, "at": "", "servers": dict.fromkeys(alive, "r")})
+            self.lease(name, held=name in alive)
+
+    def lease(self, server: str, *, held: bool) -> None:
+        """Let a server's placement service say that it has a lease, or none."""
+        status = {"lease": {"id": "1"} if held else None, "fence": {"open_for_s": 600.0 if held else 0.0}}
+        _replace(self.settings[server].placement_directory / "status.json", status)
 
     async def start(self, *names: str) -> None:
         """Start services; return when all of them listen."""
@@ -64,9 +70,9 @@ class Platform:
         except FileNotFoundError:
             return {}
 
-    async def event(self, server: str, user: str) -> None:
+    async def event(self, server: str, user: str, name: str = "mail_delivery_finished") -> None:
         """Tell a service that a mailbox changed, as Dovecot does."""
-        line = json.dumps({"event": "mail_delivery_finished", "fields": {"user": user}})
+        line = json.dumps({"event": name, "fields": {"user": user}})
         await self._say(self.settings[server].events_socket, line, answer=False)
 
     async def deliver(self, server: str, user: str, ingest_id: str) -> bool:
@@ -77,7 +83,11 @@ class Platform:
 
     async def prepare(self, server: str, *groups: tuple[int, int]) -> dict[str, Any]:
         """Ask as the placement service does."""
-        line = json.dumps({"prepare": [list(pair) for pair in groups]})
+        return await self.ask(server, "prepare", *groups)
+
+    async def ask(self, server: str, verb: str, *groups: tuple[int, int]) -> dict[str, Any]:
+        """Ask anything that the placement service asks."""
+        line = json.dumps({verb: [list(pair) for pair in groups]})
         return dict(json.loads(await self._say(self.settings[server].control_socket, line, answer=True)))
 
     async def _say(self, path: Path, line: str, *, answer: bool) -> bytes:
@@ -155,3 +165,37 @@ async def platform(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         await found.stop(*list(found.running))
         for dovecot in found.dovecots.values():
             dovecot.close()
+
+
+Test = Callable[[Platform], Awaitable[None]]
+Run = Callable[[Test], None]
+
+
+def runner(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs a test on a platform of its own, with short pauses."""
+    for module, name, pause_s in (
+        (home, "RETURN_S", 0.1),
+        (home, "READINESS_S", 0.3),
+        (home, "RETRY_S", 0.5),
+        (home, "SOON_S", 0.2),
+        (leaving, "SETTLE_S", 0.05),
+        (leaving, "PATIENCE_S", 0.3),
+        (reconcile, "SETTLE_S", 0.1),
+        (service, "STATUS_S", 0.1),
+        (walk, "SETTLE_S", 0.1),
+    ):
+        monkeypatch.setattr(module, name, pause_s)
+
+    def run(test: Test) -> None:
+        async def inside() -> None:
+            async with platform(directory, monkeypatch) as servers:
+                await test(servers)
+
+        asyncio.run(inside())
+
+    return run
+
+
+async def ready(servers: Platform, server: str, groups: int = 2) -> None:
+    """Wait until the standbys of a home are ready."""
+    await until(lambda: servers.status(server).get("groups_ready") == groups, f"the standbys of {server} are ready")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onedallmail.mailboxes.dirty import LONGEST_PAUSE_S, Dirty, DirtyTable, pause_s
-from onedallmail.mailboxes.events import MAX_LINE_BYTES, Listener, changed_user
+from onedallmail.mailboxes.events import MAX_LINE_BYTES, Listener, event_of
 from onedallmail.mailboxes.sockets import listening
 
 
@@ -111,7 +111,9 @@ def event(name: str, user: str = "U@acme.example", **fields: str) -> bytes:
     ],
 )
 def test_events_that_change_a_mailbox_name_it(line: bytes) -> None:
-    assert changed_user(line) == "u@acme.example"
+    found = event_of(line)
+    assert found
+    assert found[1] == "u@acme.example"
 
 
 @pytest.mark.parametrize(
@@ -126,16 +128,29 @@ def test_events_that_change_a_mailbox_name_it(line: bytes) -> None:
     ],
 )
 def test_other_events_change_nothing(line: bytes) -> None:
-    assert changed_user(line) is None
+    assert event_of(line) is None
 
 
-def heard(tmp_path: Path, *pieces: bytes) -> tuple[list[str], int]:
+class Deliveries:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def begun(self, user: str) -> None:
+        self.told.append(("begun", user))
+
+    def ended(self, user: str) -> None:
+        self.told.append(("ended", user))
+
+
+def heard(tmp_path: Path, *pieces: bytes, deliveries: Deliveries | None = None) -> tuple[list[str], int]:
     """Return users and losses after these pieces came over one connection."""
     users: list[str] = []
     losses: list[None] = []
 
     async def run() -> None:
-        listener = Listener(users.append, lambda: losses.append(None))
+        listener = Listener(users.append, lambda: losses.append(None), deliveries or Deliveries())
         await listener.start(listening("events", tmp_path / "events.sock"))
         _, writer = await asyncio.open_unix_connection(tmp_path / "events.sock")
         for piece in pieces:
@@ -153,6 +168,13 @@ def heard(tmp_path: Path, *pieces: bytes) -> tuple[list[str], int]:
 def test_events_arrive_in_pieces(tmp_path: Path) -> None:
     line = event("mail_delivery_finished") + b"\n"
     assert heard(tmp_path, line[:10], line[10:] + line[:5], line[5:]) == (["u@acme.example"] * 2, 0)
+
+
+def test_a_delivery_that_begins_changes_nothing_yet(tmp_path: Path) -> None:
+    deliveries = Deliveries()
+    lines = b"".join(event(f"mail_delivery_{what}") + b"\n" for what in ("started", "finished", "started"))
+    assert heard(tmp_path, lines, deliveries=deliveries) == (["u@acme.example"], 0)
+    assert [what for what, _ in deliveries.told] == ["begun", "ended", "begun"]
 
 
 def test_an_event_that_can_not_be_read_makes_every_mailbox_suspect(tmp_path: Path) -> None:

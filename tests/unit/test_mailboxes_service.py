@@ -2,46 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from onedallmail.mailboxes import home, ledger, reconcile, walk
+from onedallmail.mailboxes import ledger, walk
 from onedallmail.mailboxes.dovecot import Api, DovecotError
 from onedallmail.mailboxes.places import Store
 from onedallmail.mailboxes.record import Record
 from onedallmail.mailboxes.rules import MODSEQ_GAP, UID_GAP, Declared
 from onedallmail.mailboxes.service import main
-from tests.unit.mailbox_servers import NAMES, U0, U1, V1, Platform, platform, until
-
-Test = Callable[[Platform], Awaitable[None]]
-Run = Callable[[Test], None]
+from tests.unit.mailbox_servers import NAMES, U0, U1, V1, Platform, Run, ready, runner, until
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return what runs a test on a platform of its own, with short pauses."""
-    monkeypatch.setattr(home, "RETURN_S", 0.1)
-    monkeypatch.setattr(home, "READINESS_S", 0.3)
-    monkeypatch.setattr(home, "RETRY_S", 0.5)
-    monkeypatch.setattr(home, "SOON_S", 0.2)
-    monkeypatch.setattr(reconcile, "SETTLE_S", 0.1)
-    monkeypatch.setattr(walk, "SETTLE_S", 0.1)
-    monkeypatch.setattr("onedallmail.mailboxes.service.STATUS_S", 0.1)
-
-    def runner(test: Test) -> None:
-        async def inside() -> None:
-            async with platform(tmp_path, monkeypatch) as servers:
-                await test(servers)
-
-        asyncio.run(inside())
-
-    return runner
-
-
-async def ready(servers: Platform, server: str, groups: int = 2) -> None:
-    await until(lambda: servers.status(server).get("groups_ready") == groups, f"the standbys of {server} are ready")
+    """Return what runs a test on a platform of its own."""
+    return runner(tmp_path, monkeypatch)
 
 
 def test_a_delivery_is_on_the_standby_with_its_ledger_at_once(run: Run) -> None:

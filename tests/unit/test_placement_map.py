@@ -71,6 +71,12 @@ def test_the_order_of_servers_does_not_matter(groups: int, servers: dict[str, st
     assert initial(groups, dict(shuffled)) == initial(groups, servers)
 
 
+def test_standbys_are_balanced_where_only_a_chain_of_changes_leads_there() -> None:
+    """Four servers of eight in one region: each home there needs a standby outside, and each outside one there."""
+    servers = {f"{region}{n}": region for region, size in (("a", 3), ("b", 1), ("c", 4)) for n in range(1, size + 1)}
+    assert set(standbys(initial(8, servers)).values()) == {1}
+
+
 def test_the_load_of_a_lost_server_is_shared_by_the_other_region() -> None:
     found = Counter((p.home, p.standby) for p in initial(64, LAB).values())
     assert set(found.values()) == {8}

@@ -42,6 +42,7 @@ class Folder:
     name: str
     uid_next: int
     highest_modseq: int
+    guid: str = ""
 
 
 class Api:
@@ -134,8 +135,11 @@ def synchronise(api: Api, user: str, destination: str, timeout_s: int) -> None:
 
 def messages(api: Api, user: str) -> list[Message]:
     """Return all messages of a mailbox; raises DovecotError."""
-    rows = _fetch(api, user, ["mailbox-guid", "guid", "hdr.x-ingest-id"], ["all"])
-    return [Message(row["mailbox-guid"], row["guid"], row.get("hdr.x-ingest-id", "").strip()) for row in rows]
+    rows = _fetch(api, user, ["mailbox-guid", "guid", "hdr.x-ingest-id", "uid"], ["all"])
+    return [
+        Message(row["mailbox-guid"], row["guid"], row.get("hdr.x-ingest-id", "").strip(), int(row["uid"]))
+        for row in rows
+    ]
 
 
 def received_since(api: Api, user: str, age_s: int) -> list[tuple[str, int]]:
@@ -174,9 +178,9 @@ def names(api: Api, user: str) -> list[str]:
 
 def folders(api: Api, user: str) -> list[Folder]:
     """Return the folders of a mailbox with their counters; raises DovecotError."""
-    wanted = {"user": user, "field": ["uidnext", "highestmodseq"], "mailboxMask": ["*"]}
+    wanted = {"user": user, "field": ["uidnext", "highestmodseq", "guid"], "mailboxMask": ["*"]}
     rows = api.one("mailboxStatus", wanted)
-    return [Folder(row["mailbox"], int(row["uidnext"]), int(row["highestmodseq"])) for row in rows]
+    return [Folder(row["mailbox"], int(row["uidnext"]), int(row["highestmodseq"]), row["guid"]) for row in rows]
 
 
 def subscriptions(api: Api, user: str) -> list[str]:
@@ -196,12 +200,24 @@ def raise_counters(api: Api, user: str, targets: Iterable[Folder]) -> None:
     _all_well(api, commands)
 
 
+def present(api: Api, users: Iterable[str]) -> frozenset[str]:
+    """Return which users have a session (IMAP, ManageSieve) or a delivery now; raises DovecotError.
+
+    Synchronisations are not among them: doveadm does not tell anvil of its own.
+    """
+    return frozenset(users) & {row.get("username", "") for row in api.one("who", {})}
+
+
 def kick(api: Api, users: Iterable[str]) -> int:
     """End the sessions of those users who have any; return how many were asked to end. Raises DovecotError."""
-    wanted = set(users)
-    here = {row.get("username", "") for row in api.one("who", {})} & wanted
+    here = present(api, users)
     _all_well(api, [("kick", {"mask": [user]}) for user in sorted(here)])
     return len(here)
+
+
+def drop_scripts(api: Api, user: str, names: Iterable[str]) -> None:
+    """Remove Sieve scripts, the active one too; one that is gone already is no error. Raises DovecotError."""
+    _all_well(api, [("sieveDelete", {"user": user, "ignoreActive": True, "scriptname": [name]}) for name in names])
 
 
 def _all_well(api: Api, commands: list[Command]) -> None:

@@ -9,8 +9,9 @@ import json
 import logging
 from collections.abc import Callable
 from socket import socket
-from typing import Any
+from typing import Any, Protocol
 
+BEGUN = "mail_delivery_started"
 DELIVERED = "mail_delivery_finished"
 IMAP = "imap_command_finished"
 MANAGESIEVE = "managesieve_command_finished"
@@ -36,8 +37,18 @@ CHUNK_BYTES = 1 << 16
 log = logging.getLogger("mailboxes.events")
 
 
-def changed_user(line: bytes) -> str | None:
-    """Return whose mailbox an event changed; None for other events. Raises ValueError for what is no event."""
+class Deliveries(Protocol):
+    """Who wants to know of deliveries under way."""
+
+    def begun(self, user: str) -> None:
+        """Take note that one began."""
+
+    def ended(self, user: str) -> None:
+        """Take note that one ended."""
+
+
+def event_of(line: bytes) -> tuple[str, str] | None:
+    """Return name and user of an event that changed a mailbox, or begins to; None for others. Raises ValueError."""
     event = json.loads(line)
     if not isinstance(event, dict) or not isinstance(event.get("fields", {}), dict):
         msg = "an event is an object with an object of fields"
@@ -46,11 +57,11 @@ def changed_user(line: bytes) -> str | None:
     user = fields.get("user")
     if not isinstance(user, str) or not user or not _changes(str(event.get("event", "")), fields):
         return None
-    return user.lower()
+    return str(event["event"]), user.lower()
 
 
 def _changes(name: str, fields: dict[str, Any]) -> bool:
-    if name == DELIVERED or name in SIEVE:
+    if name in {BEGUN, DELIVERED} or name in SIEVE:
         return True
     command = str(fields.get("cmd_name", "")).upper()
     if name == MANAGESIEVE:
@@ -67,10 +78,11 @@ def _changes(name: str, fields: dict[str, Any]) -> bool:
 class Listener:
     """Reads events from every connection and tells whose mailbox changed."""
 
-    def __init__(self, changed: Callable[[str], None], lost: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[str], None], lost: Callable[[], None], deliveries: Deliveries) -> None:
         """`changed` is told of each user; `lost` when an event could not be read whole."""
         self._changed = changed
         self._lost = lost
+        self._deliveries = deliveries
         self._server: asyncio.Server | None = None
         self.events = 0
         self.broken = 0
@@ -108,12 +120,19 @@ class Listener:
             return
         self.events += 1
         try:
-            user = changed_user(line)
+            found = event_of(line)
         except ValueError as error:
             self._refuse(line, str(error))
             return
-        if user is not None:
-            self._changed(user)
+        if found is None:
+            return
+        name, user = found
+        if name == BEGUN:
+            self._deliveries.begun(user)
+            return
+        if name == DELIVERED:
+            self._deliveries.ended(user)
+        self._changed(user)
 
     def _refuse(self, line: bytes, reason: str) -> None:
         self.broken += 1

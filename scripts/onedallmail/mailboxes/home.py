@@ -90,7 +90,7 @@ class Home:
         """Return group and placement of a user whose mailbox may be synchronised now."""
         group = self._parts.members.group_of(user)
         placement = None if group is None else self._parts.view.placements.get(group)
-        if group is None or placement is None:
+        if group is None or placement is None or not self._parts.view.leads:
             return None
         may = may_synchronise(self._parts.me, user, placement, self._parts.view.alive, self.declared.get(group))
         return (group, placement) if may else None
@@ -159,9 +159,18 @@ class Home:
                 before = dict(view.placements)
             if self._leaving and time.monotonic() >= self._kick_at:
                 await self._kick()
+            await self._no_standby()
             for number, placement in self.groups.items():
                 self._consider(number, placement)
             await asyncio.sleep(POLL_S)
+
+    async def _no_standby(self) -> None:
+        """A merge into this server that was not brought to its end does not matter where it is no standby."""
+        placements = self._parts.view.placements
+        merging = self._parts.merging.groups
+        over = {n for n in merging if n not in placements or placements[n].standby != self._parts.me}
+        if over and placements:
+            await asyncio.to_thread(self._parts.merging.end, over)
 
     def _moved(self, before: PlacementMap, after: PlacementMap) -> None:
         self._leaving = (self._leaving | moved_away(self._parts.me, before, after)) - self.groups.keys()
@@ -182,7 +191,7 @@ class Home:
 
     def _consider(self, number: int, placement: Placement) -> None:
         # A standby that has not said what it remembers may be ready: reconciling it would be in vain.
-        if number in self.reconciling or placement.standby not in self._answering:
+        if number in self.reconciling or placement.standby not in self._answering or not self._parts.view.leads:
             return
         if time.monotonic() < self._not_before.get(number, 0.0):
             return

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +136,17 @@ def merge_into(path: Path, records: Mapping[Key, int]) -> Merged:
         if after != before or not path.exists():
             lock.replace(dump(after))
     return Merged(before=before, after=after)
+
+
+def remove_from(path: Path, keys: Collection[Key]) -> None:
+    """Take records out of a file under Dovecot's lock and flush it. Raises LockedError, OSError."""
+    if not keys or not path.exists():
+        return
+    with dotlock(path) as lock:
+        before = _before(path)
+        after = {key: stamp for key, stamp in before.items() if key not in keys}
+        if after != before:
+            lock.replace(dump(after))
 
 
 def _before(path: Path) -> Ledger:

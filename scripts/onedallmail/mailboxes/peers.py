@@ -1,6 +1,7 @@
 """Calls to the other mail servers' mailbox services."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from onedallmail.channel.client import Client
@@ -53,6 +54,11 @@ class Peers:
     async def ship(self, standby: str, claim: Claim, records: Ledger) -> None:
         """Give records of a user's ledger to the standby, which has flushed them when this returns."""
         await self._client(standby, wire.LEDGER).call(wire.LEDGER, claim.fields, ledger.dump(records))
+
+    async def drop(self, standby: str, claim: Claim, scripts: Collection[str]) -> None:
+        """Remove Sieve scripts of a user at the standby."""
+        body = json.dumps(sorted(scripts)).encode()
+        await self._client(standby, wire.DROP).call(wire.DROP, claim.fields, body)
 
     async def merge(self, standby: str, claim: Claim, knowledge: bytes) -> Found:
         """Let the standby drop what the home has by replay; return what else it has."""

@@ -35,6 +35,11 @@ class Store:
         return self.home(user).is_dir()
 
 
+def scripts(home: Path) -> frozenset[str]:
+    """Return the names of a user's Sieve scripts."""
+    return frozenset(path.stem for path in (home / SCRIPTS).glob("*.sieve"))
+
+
 def digests(api: Api, store: Store, user: str) -> dict[str, str]:
     """Return a SHA-256 for each part of a mailbox, equal for equal parts on two servers. Empty without a mailbox.
 

@@ -5,15 +5,26 @@ UIDs and modification sequences that the dead home gave out unseen by this serve
 
 import asyncio
 import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
 
-from onedallmail.mailboxes import dovecot
+from onedallmail.mailboxes import dovecot, incoming
 from onedallmail.mailboxes.dovecot import Api, DovecotError, Folder
-from onedallmail.mailboxes.parts import Parts
+from onedallmail.mailboxes.incoming import Connection
+from onedallmail.mailboxes.parts import FAILURES, Parts
+from onedallmail.mailboxes.push import heal
 from onedallmail.mailboxes.rules import raised
 from onedallmail.mailboxes.standby import Standby
 
 ATTEMPTS = 2
 ANSWER_S = 4.0
+INCOMING_S = 2.0
+"""For synchronisations of the old home to end. One of a server that died in the midst of it stays for a minute."""
+LINGER_S = 30.0
+"""Longer than Dovecot waits for a server that says nothing."""
+RECORD_S = 5.0
+RECENT_S = 3600
 
 log = logging.getLogger("mailboxes.prepare")
 
@@ -32,6 +43,7 @@ class Preparer:
         self._places = asyncio.Semaphore(parts.settings.workers)
         self._starting = asyncio.Lock()
         self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._recording: set[asyncio.Task[None]] = set()
 
     async def prepare(self, epochs: dict[int, int]) -> tuple[list[tuple[int, int]], list[str]]:
         """Prepare groups for their epochs; return those that are, and what keeps the others. Repeating is harmless.
@@ -64,29 +76,58 @@ class Preparer:
             msg = "the directory has never said who its users are; see whether PostgreSQL runs here"
             raise PrepareError(msg)
         await self._standby.quiet(group)
+        left = await incoming.ended(self._parts.settings.sync_port, INCOMING_S)
         users = [user for user in self._parts.members.users_of(group) if self._parts.store.stored(user)]
-        await asyncio.gather(*(self._user(user) for user in users))
+        uids = await asyncio.gather(*(self._user(user) for user in users))
+        await asyncio.to_thread(self._parts.raised.write, group, dict(zip(users, uids, strict=True)))
         await asyncio.to_thread(self._parts.record.raise_to, group, epoch)
+        if left:
+            log.warning(
+                "group %d: %d incoming synchronisations do not end, what they bring is recorded", group, len(left)
+            )
+            self._later(self._record(users, left))
 
-    async def _user(self, user: str) -> None:
-        """Raise a mailbox; one that Dovecot itself can't open does not keep its group closed. Raises DovecotError."""
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+
+    async def _record(self, users: list[str], left: frozenset[Connection]) -> None:
+        """Record what synchronisations bring that began before this server was home: when they end, and meanwhile."""
+        end = time.monotonic() + self._parts.settings.sync_timeout_s + LINGER_S
+        while left and time.monotonic() < end:
+            left = await incoming.ended(self._parts.settings.sync_port, RECORD_S, left)
+            for user in users:
+                try:
+                    await asyncio.to_thread(heal, self._parts, user, RECENT_S)
+                except FAILURES as error:
+                    log.warning("%s: what a synchronisation brought could not be recorded: %s", user, error)
+
+    async def _user(self, user: str) -> dict[str, int]:
+        """Raise a mailbox, then record what it holds; return its folders' first UIDs. Raises DovecotError.
+
+        One that Dovecot itself can't open does not keep its group closed.
+        """
         async with self._places:
             for attempt in range(ATTEMPTS):
                 try:
-                    await asyncio.to_thread(raise_mailbox, self._parts.upkeep, user)
+                    uids = await asyncio.to_thread(raise_mailbox, self._parts.upkeep, user)
+                    await asyncio.to_thread(heal, self._parts, user)
                 except DovecotError as error:
                     if error.code is None:
                         raise
                     log.error("attempt %d: %s", attempt + 1, error)  # noqa: TRY400
                 else:
-                    return
+                    return uids
             log.error("%s: its UIDs are not raised; repair the mailbox", user)
+            return {}
 
 
-def raise_mailbox(upkeep: Api, user: str) -> None:
-    """Raise the counters of all folders of a mailbox; raises DovecotError."""
-    targets = [Folder(f.name, *raised(f.uid_next, f.highest_modseq)) for f in dovecot.folders(upkeep, user)]
+def raise_mailbox(upkeep: Api, user: str) -> dict[str, int]:
+    """Raise the counters of all folders of a mailbox; return the first UID by folder GUID. Raises DovecotError."""
+    targets = [Folder(f.name, *raised(f.uid_next, f.highest_modseq), f.guid) for f in dovecot.folders(upkeep, user)]
     dovecot.raise_counters(upkeep, user, targets)
+    return {f.guid: f.uid_next for f in targets}
 
 
 def _reason(task: asyncio.Task[None]) -> str:

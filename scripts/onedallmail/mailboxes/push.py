@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections import OrderedDict
 
-from onedallmail.mailboxes import dovecot, ledger
+from onedallmail.mailboxes import dovecot, ledger, places
+from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.ledger import Key, Ledger
 from onedallmail.mailboxes.parts import Parts
 from onedallmail.mailboxes.wire import Claim
 from onedallmail.placement.map import Placement
 
+DUPLICATE_PERIOD_S = 6 * 86400
+"""How long Sieve remembers an id (role dovecot: dovecot_duplicate_period)."""
 REMEMBERED_RECORDS = 300_000
 """How many shipped records are remembered, so that they are not shipped with each change; about 30 MB."""
 
@@ -59,37 +62,55 @@ class Pusher:
         if not self._parts.store.stored(user):
             return
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
-        await self.synchronise(user, placement.standby)
+        await self.synchronise(user, group, placement)
         await self.ship(user, group, placement, records, whole=whole)
 
-    async def synchronise(self, user: str, standby: str) -> None:
-        """Make the standby's mailbox equal to the home's, both ways; raises DovecotError."""
-        destination, timeout_s = self._parts.settings.destination(standby), self._parts.settings.sync_timeout_s
-        await asyncio.to_thread(dovecot.synchronise, self._parts.home, user, destination, timeout_s)
+    async def synchronise(self, user: str, group: int, placement: Placement, api: Api | None = None) -> None:
+        """Make the standby's mailbox equal to the home's, both ways; raises PlaceError, ChannelError, DovecotError.
+
+        Scripts that the user has removed are removed there before: Dovecot would bring them back.
+        """
+        self._parts.must_lead(group, placement)
+        settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
+        removed = scripts.removed(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+        if removed:
+            await self._parts.peers.drop(
+                placement.standby, Claim(group, placement.epoch, self._parts.me, user), removed
+            )
+        destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
+        await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+        scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
 
     async def ship(self, user: str, group: int, placement: Placement, records: Ledger, *, whole: bool = False) -> None:
-        """Hand records on that were read before a synchronisation which has succeeded; raises ChannelError."""
+        """Hand records on that were read before a synchronisation that succeeded; raises PlaceError, ChannelError."""
+        self._parts.must_lead(group, placement)
         new = records if whole else self.shipped.new(placement.standby, user, records)
         if new:
             claim = Claim(group, placement.epoch, self._parts.me, user)
             await self._parts.peers.ship(placement.standby, claim, new)
         self.shipped.note(placement.standby, user, records)
 
-    async def heal(self, user: str, period_s: int) -> int:
-        """Record ids of messages in the mailbox that its ledger lacks, and return how many.
+    async def heal(self, user: str, listed_s: int = DUPLICATE_PERIOD_S) -> int:
+        """Record ids of messages saved during listed_s seconds that the ledger lacks (`heal`); return how many."""
+        return await asyncio.to_thread(heal, self._parts, user, listed_s)
 
-        Dovecot loses a record when two deliveries to a user end at once (mail-duplicate.c writes what it read before).
-        """
-        records, received = await asyncio.gather(
-            asyncio.to_thread(ledger.read, self._parts.store.ledger(user)),
-            asyncio.to_thread(dovecot.received_since, self._parts.upkeep, user, period_s),
-        )
-        now = time.time()
-        missing: dict[Key, int] = {
-            key: saved + period_s
-            for ingest_id, saved in received
-            if (key := ledger.ingest_key(ingest_id, user)) not in records and saved + period_s > now
-        }
-        if missing:
-            await asyncio.to_thread(ledger.merge_into, self._parts.store.ledger(user), missing)
-        return len(missing)
+
+def heal(parts: Parts, user: str, listed_s: int = DUPLICATE_PERIOD_S) -> int:
+    """Record ids of messages in a mailbox that its ledger lacks, flushed, and return how many. Raises FAILURES.
+
+    A delivery that was interrupted between saving and recording would be repeated; and Dovecot loses a record when two
+    deliveries to a user end at once (mail-duplicate.c writes what it read before).
+    """
+    if not parts.store.stored(user):
+        return 0
+    path = parts.store.ledger(user)
+    received = dovecot.received_since(parts.upkeep, user, listed_s)
+    records, now = ledger.read(path), time.time()
+    missing: dict[Key, int] = {
+        key: saved + DUPLICATE_PERIOD_S
+        for ingest_id, saved in received
+        if (key := ledger.ingest_key(ingest_id, user)) not in records and saved + DUPLICATE_PERIOD_S > now
+    }
+    if missing:
+        ledger.merge_into(path, missing)
+    return len(missing)

@@ -5,6 +5,7 @@ Until then nothing else is synchronised into the standby: equal messages under t
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from onedallmail.mailboxes import dovecot, ledger, wire
 from onedallmail.mailboxes.ledger import Ledger
 from onedallmail.mailboxes.parts import FAILURES, Parts
 from onedallmail.mailboxes.peers import Found
-from onedallmail.mailboxes.push import Pusher
-from onedallmail.mailboxes.rules import Message, crossed
+from onedallmail.mailboxes.push import DUPLICATE_PERIOD_S, Pusher
+from onedallmail.mailboxes.rules import Message, adopted_ids, crossed
 from onedallmail.mailboxes.wire import Claim
 from onedallmail.placement.map import Placement
 
@@ -25,11 +26,14 @@ log = logging.getLogger("mailboxes.reconcile")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What was taken over from the standby, to be looked at once more: messages, and records that the home lacked."""
+class Brought:
+    """What a merge brings from the standby, to be looked at once more: messages, and records that the home lacked."""
 
-    standby: str
+    group: int
+    placement: Placement
     unknown: list[Message]
+    kept: list[Message]
+    """What an interrupted merge was to bring."""
     records: Ledger
 
 
@@ -50,7 +54,7 @@ class Reconciler:
         `users` are all that are not reconciled in this epoch.
         """
         log.info("group %d: %d users are reconciled with %s", number, len(users), placement.standby)
-        taken: dict[str, Taken] = {}
+        taken: dict[str, Brought] = {}
         failed: set[str] = set()
 
         async def one(user: str) -> None:
@@ -65,6 +69,7 @@ class Reconciler:
 
         await asyncio.gather(*(one(user) for user in sorted(users)))
         failed |= await self._settle(taken)
+        self._parts.must_lead(number, placement)
         await self._parts.peers.declare(
             placement.standby, Claim(number, placement.epoch, self._parts.me), frozenset(failed)
         )
@@ -77,47 +82,58 @@ class Reconciler:
         )
         return frozenset(failed)
 
-    async def user(self, user: str, group: int, placement: Placement) -> Taken | None:
+    async def user(self, user: str, group: int, placement: Placement) -> Brought | None:
         """Reconcile a mailbox; return what must be looked at again, None for nothing. Raises one of FAILURES."""
+        self._parts.must_lead(group, placement)
         claim, here = Claim(group, placement.epoch, self._parts.me, user), self._parts.store.stored(user)
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
         own = await asyncio.to_thread(dovecot.messages, self._parts.upkeep, user) if here else []
-        knowledge = wire.dump_knowledge((m.guid for m in own), (m.ingest_id for m in own), records)
-        found = await self._parts.peers.merge(placement.standby, claim, knowledge)
+        first = (await asyncio.to_thread(self._parts.raised.read, group)).get(user, {})
+        known = wire.dump_knowledge(wire.knowledge(own, first, records))
+        found = await self._parts.peers.merge(placement.standby, claim, known)
         self.dropped += found.expunged
         if not here and not found.present:
             return None
-        await self._pusher.synchronise(user, placement.standby)
-        taken = await self._take_over(user, found, records, placement.standby)
+        brought = await self._begin(user, group, placement, found, records)
+        self._parts.must_lead(group, placement)
+        await self._pusher.synchronise(user, group, placement)
+        if brought is not None:
+            await self._adopt(user, brought)
         await self._pusher.ship(user, group, placement, records, whole=True)
-        return taken
+        return brought
 
-    async def _take_over(self, user: str, found: Found, before: Ledger, standby: str) -> Taken | None:
-        """Make the standby's ledger this server's too, now that its messages are here; drop what a replay brought.
-
-        Not earlier: if the standby died before the synchronisation, a replay would be refused and the message lost.
-        """
+    async def _begin(self, user: str, group: int, placement: Placement, found: Found, before: Ledger) -> Brought | None:
+        """Keep on disk what the exchange will bring: if it is interrupted, the next merge sees nothing new in it."""
+        kept = await asyncio.to_thread(self._parts.taken.read, user)
         new = {key: stamp for key, stamp in found.records.items() if key not in before}
-        if not new and not found.unknown:
+        if not new and not found.unknown and not kept:
             return None
-        taken = Taken(standby, found.unknown, new)
-        await self._adopt(user, taken)
-        return taken
+        if found.unknown:
+            await asyncio.to_thread(self._parts.taken.write, user, [*kept, *found.unknown])
+        return Brought(group, placement, found.unknown, kept, new)
 
-    async def _adopt(self, user: str, taken: Taken) -> bool:
-        """Merge records and drop doubled messages; return whether there was anything to do."""
-        merged = await asyncio.to_thread(ledger.merge_into, self._parts.store.ledger(user), taken.records)
-        gone: list[Message] = []
-        if taken.unknown:
-            now = await asyncio.to_thread(dovecot.messages, self._parts.upkeep, user)
-            gone = crossed(taken.unknown, now)
-            self.dropped += len(gone)
+    async def _adopt(self, user: str, brought: Brought) -> bool:
+        """Record what came, drop what a replay brought as well; return whether there was anything to do.
+
+        Not before the exchange: if the standby died before it, a replay would be refused and the message lost.
+        """
+        now = await asyncio.to_thread(dovecot.messages, self._parts.upkeep, user)
+        until = int(time.time()) + DUPLICATE_PERIOD_S
+        ids = adopted_ids(brought.unknown, brought.kept, now)
+        fresh = {ledger.ingest_key(ingest_id, user): until for ingest_id in ids}
+        path = self._parts.store.ledger(user)
+        there = await asyncio.to_thread(ledger.read, path)
+        wanted = {k: stamp for k, stamp in {**fresh, **brought.records}.items() if k not in there}
+        await asyncio.to_thread(ledger.merge_into, path, wanted)
+        gone = crossed([*brought.unknown, *brought.kept], now)
+        self.dropped += len(gone)
         if gone:
+            self._parts.must_lead(brought.group, brought.placement)
             await asyncio.to_thread(dovecot.expunge, self._parts.upkeep, user, gone)
-            await self._pusher.synchronise(user, taken.standby)
-        return bool(gone) or not taken.records.keys() <= merged.before.keys()
+            await self._pusher.synchronise(user, brought.group, brought.placement)
+        return bool(gone or wanted)
 
-    async def _settle(self, taken: dict[str, Taken]) -> set[str]:
+    async def _settle(self, taken: dict[str, Brought]) -> set[str]:
         """Look again at what was taken over until nothing changes; return users for whom it does not end."""
         left = dict(taken)
         for _ in range(ROUNDS):
@@ -129,6 +145,8 @@ class Reconciler:
                 try:
                     if await self._adopt(user, what):
                         again[user] = what
+                    else:
+                        await asyncio.to_thread(self._parts.taken.forget, user)
                 except FAILURES as error:
                     log.warning("%s: %s", user, error)
                     again[user] = what

@@ -2,10 +2,10 @@
 
 import json
 import logging
-import os
 import threading
 from pathlib import Path
 
+from onedallmail.mailboxes import durable
 from onedallmail.mailboxes.rules import Declared
 
 NAME = "groups.json"
@@ -89,14 +89,4 @@ class Record:
             "prepared": {str(group): epoch for group, epoch in sorted(self._prepared.items())},
             "raised": {str(group): epoch for group, epoch in sorted(self._raised.items())},
         }
-        new = self._path.with_suffix(".new")
-        with new.open("w") as file:
-            json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durable.replace(self._path, json.dumps(document).encode())

@@ -35,6 +35,16 @@ class Message:
     guid: str
     ingest_id: str
     """Empty for a message that was not received (a draft, a copy saved by a client)."""
+    uid: int = field(default=0, compare=False)
+
+
+def leads(lease: object, open_for_s: float, age_s: float) -> bool:
+    """Return whether this server's own lease stands, by a status of the placement service that is age_s old.
+
+    Without it this server may not know who is home by now, and begins nothing at a standby: neither a merge nor a
+    synchronisation. What is on its way meanwhile is covered by the fence's margin.
+    """
+    return bool(lease) and age_s < open_for_s
 
 
 def declared_by(declared: Declared | None, home: str, epoch: int) -> bool:
@@ -90,6 +100,24 @@ def vouches(me: str, user: str, placement: Placement | None, declared: Declared 
     )
 
 
+def surviving_ids(home: Iterable[Message], first_uids: Mapping[str, int]) -> frozenset[str]:
+    """Return the ids of messages that the home keeps in a synchronisation both ways, whatever the standby expunged.
+
+    `first_uids` says with which UID each folder (by GUID) began when this server became home: the standby may have
+    had what is older, and the user may have moved or deleted it there, which the synchronisation will carry.
+    """
+    return frozenset(m.ingest_id for m in home if m.ingest_id and m.uid >= first_uids.get(m.mailbox, 0))
+
+
+def home_has(ingest_id: str, surviving: Collection[str], listed: Collection[str], recorded: bool) -> bool:
+    """Return whether the home has a message by replay: it keeps one with the id, or its user has deleted it.
+
+    `listed` are the ids of all its messages, `recorded` says whether its ledger has this one. If all that it has is
+    older than its time as home, then what the standby has is the user's move, under a new GUID.
+    """
+    return ingest_id in surviving or (recorded and ingest_id not in listed)
+
+
 def repeated(own: Iterable[Message], home_guids: Collection[str], home_has: Callable[[str], bool]) -> list[Message]:
     """Return the messages of a returned standby that must go before it is synchronised: the home has them by replay.
 
@@ -108,6 +136,17 @@ def crossed(taken: Iterable[Message], home_now: Iterable[Message]) -> list[Messa
     taken_guids = {m.guid for m in taken if m.ingest_id}
     own_ids = {m.ingest_id for m in home_now if m.ingest_id and m.guid not in taken_guids}
     return [m for m in home_now if m.guid in taken_guids and m.ingest_id in own_ids]
+
+
+def adopted_ids(taken: Iterable[Message], kept: Iterable[Message], home_now: Iterable[Message]) -> frozenset[str]:
+    """Return the ids that the home records as delivered after a merge's exchange.
+
+    `taken` are what this exchange brought; the standby may have died before it recorded them itself. `kept` are what
+    an interrupted merge was to bring: they count if they are there.
+    """
+    there = {m.guid for m in home_now}
+    found = [*taken, *(m for m in kept if m.guid in there)]
+    return frozenset(m.ingest_id for m in found if m.ingest_id)
 
 
 def raised(uid_next: int, highest_modseq: int) -> tuple[int, int]:

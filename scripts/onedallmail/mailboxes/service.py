@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from onedallmail.channel.server import serve
+from onedallmail.mailboxes.deliveries import Deliveries
 from onedallmail.mailboxes.dirty import DirtyTable
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.events import Listener
 from onedallmail.mailboxes.home import Home
+from onedallmail.mailboxes.kept import Merging, Raised, Taken
 from onedallmail.mailboxes.measures import status, write
 from onedallmail.mailboxes.members import Members
+from onedallmail.mailboxes.moving import Mover
 from onedallmail.mailboxes.parts import Parts
 from onedallmail.mailboxes.peers import Peers
 from onedallmail.mailboxes.places import Store
@@ -26,8 +29,9 @@ from onedallmail.mailboxes.push import Pusher
 from onedallmail.mailboxes.reconcile import Reconciler
 from onedallmail.mailboxes.record import Record
 from onedallmail.mailboxes.rules import declared_by
+from onedallmail.mailboxes.scripts import Scripts
 from onedallmail.mailboxes.settings import Settings, SettingsError, load_settings
-from onedallmail.mailboxes.sockets import epochs, listening, serve_lines
+from onedallmail.mailboxes.sockets import Answerer, asked, listening, serve_lines
 from onedallmail.mailboxes.standby import Standby
 from onedallmail.mailboxes.view import View
 from onedallmail.mailboxes.walk import Walker
@@ -56,27 +60,27 @@ async def run(settings: Settings) -> None:
     standby, pusher = Standby(parts), Pusher(parts)
     reconciler, preparer = Reconciler(parts, pusher), Preparer(parts, standby)
     home = Home(parts, dirty, pusher, reconciler)
+    mover = Mover(parts, pusher, home.declared.get)
+    deliveries = Deliveries(parts, home.counters)
     walker = Walker(parts, pusher, home.counters, home.placed)
-    listener = Listener(home.changed, home.lost)
-
-    async def control(request: dict[str, object]) -> dict[str, object]:
-        prepared, reasons = await preparer.prepare(epochs(request))
-        return {"prepared": [list(pair) for pair in prepared], **({"error": "; ".join(reasons)} if reasons else {})}
+    listener = Listener(home.changed, home.lost, deliveries)
 
     await asyncio.to_thread(parts.members.refresh)
     await listener.start(listening(EVENTS, settings.events_socket, mode=0o666))
-    controller = await serve_lines(listening(CONTROL, settings.control_socket), control)
+    controller = await serve_lines(listening(CONTROL, settings.control_socket), _answerer(preparer, mover))
     server = await serve(settings.channel, standby.handlers)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(home.run())
             group.create_task(walker.run())
+            group.create_task(deliveries.run())
             group.create_task(_read_members(parts))
             group.create_task(_report(parts, home, dirty, lambda: reconciler.dropped + standby.merged, listener))
     finally:
         controller.close()
         await asyncio.gather(listener.close(), server.close(), parts.peers.close(), return_exceptions=True)
         dirty.close()
+        parts.scripts.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -95,7 +99,26 @@ def join(settings: Settings) -> Parts:
         home=home,
         upkeep=upkeep,
         peers=Peers(settings.channel),
+        merging=Merging(settings.state_directory),
+        raised=Raised(settings.state_directory),
+        taken=Taken(settings.state_directory),
+        scripts=Scripts(settings.state_directory),
     )
+
+
+def _answerer(preparer: Preparer, mover: Mover) -> Answerer:
+    async def answer(request: dict[str, Any]) -> dict[str, Any]:
+        verb, epochs = asked(request, ("prepare", "sync", "handover"))
+        if verb == "prepare":
+            prepared, reasons = await preparer.prepare(epochs)
+            return {"prepared": [list(pair) for pair in prepared], **({"error": "; ".join(reasons)} if reasons else {})}
+        if verb == "sync":
+            done, failed = await mover.synchronise(epochs)
+            return {"synced": done, "failed": failed}
+        done, failed = await mover.hand_over(epochs)
+        return {"handed": done, "failed": failed}
+
+    return answer
 
 
 async def _read_members(parts: Parts) -> None:

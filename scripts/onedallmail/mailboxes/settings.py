@@ -50,6 +50,12 @@ class Settings:
     directory: Directory
     channel: ChannelSettings
 
+    @property
+    def sync_port(self) -> int | None:
+        """The local port that other servers' synchronisations come in by: the same as theirs; None without a number."""
+        port = self.sync_destination.rpartition(":")[2]
+        return int(port) if port.isdecimal() else None
+
     def destination(self, server: str) -> str:
         """Return where doveadm reaches a fellow server's mailboxes: this server's tunnel to it."""
         address = self.channel.addresses[server]

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,19 @@ async def _answered(line: bytes, answer: Answerer) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def epochs(request: dict[str, Any]) -> dict[int, int]:
-    """Return epoch by group of {"prepare": [[group, epoch], ...]}; raises ValueError."""
-    pairs = request.get("prepare")
-    if not isinstance(pairs, list) or not all(
-        isinstance(p, list) and len(p) == 2 and all(type(n) is int for n in p)  # noqa: PLR2004 - group and epoch
-        for p in pairs
+def asked(request: dict[str, Any], verbs: Collection[str]) -> tuple[str, dict[int, int]]:
+    """Return verb, and epoch by group, of {VERB: [[group, epoch], ...]}; raises ValueError."""
+    verb = next(iter(request), "")
+    pairs = request.get(verb)
+    if (
+        len(request) != 1
+        or verb not in verbs
+        or not isinstance(pairs, list)
+        or not all(
+            isinstance(p, list) and len(p) == 2 and all(type(n) is int for n in p)  # noqa: PLR2004 - group and epoch
+            for p in pairs
+        )
     ):
-        msg = 'expected is {"prepare": [[group, epoch], ...]}'
+        msg = f"expected is {{VERB: [[group, epoch], ...]}}, VERB one of {', '.join(sorted(verbs))}"
         raise ValueError(msg)
-    return dict(pairs)
+    return verb, dict(pairs)

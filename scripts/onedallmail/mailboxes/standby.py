@@ -13,11 +13,12 @@ from onedallmail.channel.errors import Refusal
 from onedallmail.mailboxes import dovecot, ledger, wire
 from onedallmail.mailboxes.dotlock import LockedError
 from onedallmail.mailboxes.dovecot import DovecotError
-from onedallmail.mailboxes.ledger import LedgerError
+from onedallmail.mailboxes.leaving import Leaving
+from onedallmail.mailboxes.ledger import Ledger, LedgerError
 from onedallmail.mailboxes.parts import Parts
 from onedallmail.mailboxes.places import digests
-from onedallmail.mailboxes.rules import Declared, accepts, repeated, vouches
-from onedallmail.mailboxes.wire import Claim
+from onedallmail.mailboxes.rules import Declared, Message, accepts, repeated, vouches
+from onedallmail.mailboxes.wire import Claim, Knowledge
 
 Answer = tuple[dict[str, Any], bytes]
 Handler = Callable[[str, dict[str, Any], bytes], Awaitable[Answer]]
@@ -35,6 +36,7 @@ class Standby:
         self._running: Counter[int] = Counter()
         self._ended = asyncio.Condition()
         self._users: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._leaving = Leaving(parts.upkeep, parts.members)
         self.merged = 0
 
     @property
@@ -47,6 +49,7 @@ class Standby:
             wire.READINESS: self.readiness,
             wire.HELD: self.held,
             wire.DIGEST: self.digest,
+            wire.DROP: self.drop,
         }
 
     async def ledger(self, peer: str, fields: dict[str, Any], body: bytes) -> Answer:
@@ -71,29 +74,54 @@ class Standby:
         """Drop what the home has by replay, and tell what else the home does not know."""
         claim = wire.claim(peer, fields)
         try:
-            guids, ids, records = wire.load_knowledge(body)
+            known = wire.load_knowledge(body)
         except (ValueError, KeyError, TypeError) as error:
             msg = f"what the home knows can't be read: {error}"
             raise Refusal(msg) from error
         async with self._taken(claim):
-            if not self._parts.store.stored(claim.user):
-                return {"present": False, "expunged": 0}, wire.dump_found([], {})
-
-            def home_has(ingest_id: str) -> bool:
-                return ingest_id in ids or ledger.ingest_key(ingest_id, claim.user) in records
-
             try:
-                own = await asyncio.to_thread(dovecot.messages, self._parts.upkeep, claim.user)
-                gone = repeated(own, guids, home_has)
-                await asyncio.to_thread(dovecot.expunge, self._parts.upkeep, claim.user, gone)
+                await self._leaving.left(claim.group, claim.epoch, claim.user)
+                await asyncio.to_thread(self._parts.merging.begin, claim.group)
+                if not self._parts.store.stored(claim.user):
+                    return {"present": False, "expunged": 0}, wire.dump_found([], {})
+                gone, left, own_ledger = await asyncio.to_thread(self._drop, claim.user, known)
+            except (DovecotError, OSError) as error:
+                raise Refusal(str(error)) from error
+        if gone:
+            log.info("%s: %d messages that %s has by replay are gone", claim.user, gone, peer)
+        self.merged += gone
+        return {"present": True, "expunged": gone}, wire.dump_found(left, own_ledger)
+
+    def _drop(self, user: str, known: Knowledge) -> tuple[int, list[Message], Ledger]:
+        """Drop what the home has by replay; return how much that was, what else it does not know, and the ledger.
+
+        First the ledger forgets what goes: were this server home again before it has the home's message, it would
+        refuse the replay of one that it does not have.
+        """
+        own = dovecot.messages(self._parts.upkeep, user)
+        gone = repeated(own, known.guids, lambda ingest_id: known.has(ingest_id, user))
+        path = self._parts.store.ledger(user)
+        records = ledger.read(path)
+        ledger.remove_from(path, {ledger.ingest_key(m.ingest_id, user) for m in gone})
+        dovecot.expunge(self._parts.upkeep, user, gone)
+        dropped = set(gone)
+        return len(gone), [m for m in own if m.guid not in known.guids and m not in dropped], records
+
+    async def drop(self, peer: str, fields: dict[str, Any], body: bytes) -> Answer:
+        """Remove Sieve scripts that the user has removed at the home: a synchronisation would bring them back."""
+        claim = wire.claim(peer, fields)
+        try:
+            names = [str(name) for name in json.loads(body)]
+        except (ValueError, TypeError) as error:
+            msg = f"a JSON list of scripts is expected ({error})"
+            raise Refusal(msg) from error
+        async with self._taken(claim):
+            try:
+                if self._parts.store.stored(claim.user):
+                    await asyncio.to_thread(dovecot.drop_scripts, self._parts.upkeep, claim.user, names)
             except DovecotError as error:
                 raise Refusal(str(error)) from error
-            own_ledger = await asyncio.to_thread(ledger.read, self._parts.store.ledger(claim.user))
-        if gone:
-            log.info("%s: %d messages that %s has by replay are gone", claim.user, len(gone), peer)
-        self.merged += len(gone)
-        left = [m for m in own if m.guid not in guids and m not in set(gone)]
-        return {"present": True, "expunged": len(gone)}, wire.dump_found(left, own_ledger)
+        return {}, b""
 
     async def ready(self, peer: str, fields: dict[str, Any], body: bytes) -> Answer:
         """Remember that the home has reconciled the group; the body lists users that it has not."""
@@ -105,6 +133,7 @@ class Standby:
             raise Refusal(msg) from error
         async with self._taken(claim):
             await asyncio.to_thread(self._parts.record.declare, claim.group, Declared(peer, claim.epoch, without))
+            await asyncio.to_thread(self._parts.merging.end, [claim.group])
         log.info(
             "group %d: %s declared it ready in epoch %d without %d users", claim.group, peer, claim.epoch, len(without)
         )

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 
-from onedallmail.placement.files import GROUPS, read_groups
+from onedallmail.mailboxes.rules import leads
+from onedallmail.placement.files import GROUPS, STATUS, read_groups
 from onedallmail.placement.map import PlacementMap
 
 ALIVE = "alive.json"
@@ -23,7 +25,14 @@ class View:
         self._marks: dict[str, _Mark] = {}
         self.placements: PlacementMap = {}
         self.alive: frozenset[str] = frozenset()
+        self._lease: object = None
+        self._open_for_s = self._asked_at = 0.0
         self.poll()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this server's lease stands and its fence is open, as far as the placement service has said."""
+        return leads(self._lease, self._open_for_s, time.time() - self._asked_at)
 
     def poll(self) -> bool:
         """Read replaced files; return whether anything differs."""
@@ -36,6 +45,8 @@ class View:
                 log.error("%s can't be read: the map of before stays", self._directory / GROUPS)
         if self._replaced(ALIVE):
             self.alive = self._living()
+        if self._replaced(STATUS):
+            self._read_lease()
         return (self.placements, self.alive) != before
 
     def _living(self) -> frozenset[str]:
@@ -44,6 +55,16 @@ class View:
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.error("%s can't be read (%s): what was known stays", self._directory / ALIVE, error)  # noqa: TRY400
             return self.alive
+
+    def _read_lease(self) -> None:
+        path = self._directory / STATUS
+        try:
+            asked_at, status = path.stat().st_mtime, json.loads(path.read_text())  # in this order: never too fresh
+            lease, open_for_s = status["lease"], float(status["fence"]["open_for_s"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.error("%s can't be read (%s): nothing is begun at a standby", path, error)  # noqa: TRY400
+            lease, open_for_s, asked_at = None, 0.0, 0.0
+        self._lease, self._open_for_s, self._asked_at = lease, open_for_s, asked_at
 
     def _replaced(self, name: str) -> bool:
         try:

@@ -17,8 +17,6 @@ SHORTEST_S = 0.05
 LONGEST_S = 30.0
 """Bounds of the pause between two mailboxes."""
 SETTLE_S = 1.0
-DUPLICATE_PERIOD_S = 6 * 86400
-"""How long Sieve remembers an id (role dovecot: dovecot_duplicate_period)."""
 
 log = logging.getLogger("mailboxes.walk")
 
@@ -58,7 +56,7 @@ class Walker:
             return []
         group, placement = place
         parts = await self._differing(user, group, placement)
-        self._counters.healed_records += await self._heal(user)
+        self._counters.healed_records += await self._pusher.heal(user)
         if parts:
             log.info("%s differs from its standby in %s: it is synchronised", user, ", ".join(parts))
             await self._pusher.push(user, group, placement, whole=True)
@@ -82,8 +80,3 @@ class Walker:
             self._parts.peers.digests(placement.standby, claim),
         )
         return differing(here, there)
-
-    async def _heal(self, user: str) -> int:
-        if not self._parts.store.stored(user):
-            return 0
-        return await self._pusher.heal(user, DUPLICATE_PERIOD_S)

@@ -1,14 +1,14 @@
 """What two servers tell each other about a mailbox, as bodies of the channel's frames."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from onedallmail.channel.errors import Refusal
 from onedallmail.mailboxes import ledger
 from onedallmail.mailboxes.ledger import Ledger, LedgerError
-from onedallmail.mailboxes.rules import Message
+from onedallmail.mailboxes.rules import Message, home_has, surviving_ids
 
 LEDGER = "ledger"
 MERGE = "merge"
@@ -16,6 +16,7 @@ READY = "ready"
 READINESS = "readiness"
 HELD = "held"
 DIGEST = "digest"
+DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,40 @@ def claim(peer: str, fields: dict[str, Any], *, user: bool = True) -> Claim:
     return Claim(group, epoch, peer, name)
 
 
-def dump_knowledge(guids: Iterable[str], ids: Iterable[str], records: Ledger) -> bytes:
-    """Return what a home knows of a mailbox: GUIDs and ingest ids of its messages, and its ledger."""
-    line = json.dumps({"guids": sorted(set(guids)), "ids": sorted(set(ids) - {""})}, separators=(",", ":"))
-    return line.encode() + b"\n" + ledger.dump(records)
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a home knows of a mailbox: GUIDs of its messages, their ingest ids, which of them it keeps, its ledger."""
+
+    guids: frozenset[str]
+    listed: frozenset[str]
+    surviving: frozenset[str]
+    records: Ledger
+
+    def has(self, ingest_id: str, user: str) -> bool:
+        """Return whether the home has a message by replay (`rules.home_has`)."""
+        recorded = ledger.ingest_key(ingest_id, user) in self.records
+        return home_has(ingest_id, self.surviving, self.listed, recorded)
 
 
-def load_knowledge(body: bytes) -> tuple[frozenset[str], frozenset[str], Ledger]:
-    """Return GUIDs, ids and ledger; raises ValueError (LedgerError among them) for anything else."""
+def knowledge(own: Iterable[Message], first_uids: Mapping[str, int], records: Ledger) -> Knowledge:
+    """Return what a home knows by its listing."""
+    own = list(own)
+    listed = frozenset(m.ingest_id for m in own if m.ingest_id)
+    return Knowledge(frozenset(m.guid for m in own), listed, surviving_ids(own, first_uids), records)
+
+
+def dump_knowledge(known: Knowledge) -> bytes:
+    """Return it as a body."""
+    parts = {"guids": known.guids, "listed": known.listed, "surviving": known.surviving}
+    line = json.dumps({name: sorted(values) for name, values in parts.items()}, separators=(",", ":"))
+    return line.encode() + b"\n" + ledger.dump(known.records)
+
+
+def load_knowledge(body: bytes) -> Knowledge:
+    """Return what a body says; raises ValueError (LedgerError among them), KeyError or TypeError for anything else."""
     line, records = _parts(body)
-    return frozenset(map(str, line["guids"])), frozenset(map(str, line["ids"])), records
+    guids, listed, surviving = (frozenset(map(str, line[name])) for name in ("guids", "listed", "surviving"))
+    return Knowledge(guids, listed, surviving, records)
 
 
 def dump_found(messages: Iterable[Message], records: Ledger) -> bytes:
@@ -72,7 +97,7 @@ def dump_found(messages: Iterable[Message], records: Ledger) -> bytes:
 def load_found(body: bytes) -> tuple[list[Message], Ledger]:
     """Return messages and ledger; raises ValueError for anything else."""
     line, records = _parts(body)
-    return [Message(*map(str, entry)) for entry in line], records
+    return [Message(str(mailbox), str(guid), str(ingest_id)) for mailbox, guid, ingest_id in line], records
 
 
 def _parts(body: bytes) -> tuple[Any, Ledger]:

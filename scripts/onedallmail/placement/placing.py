@@ -4,6 +4,7 @@ What a move costs is what is copied: a group's size for each of its two servers 
 home can be swapped without a copy, so swaps are tried before copies.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 from onedallmail.placement.board import HOME, ROLES, STANDBY, Board, Pair
@@ -12,6 +13,10 @@ Change = tuple[int, Pair]
 """A group and its new home and standby."""
 SWAPS, COPIES = 1, 3
 """Moves that a swap needs, and at most those of a change of one server with its copy."""
+FEW = 32
+"""Servers among which chains of two copies are sought."""
+CHAIN = 0.1
+"""A chain has to better the map by this part of what a mean group counts: two copies for little are too dear."""
 SETTLED = 0.25
 """A server beyond the tolerance is brought to this part of it, so that it rests for a while."""
 BETTER = 1e-9
@@ -68,23 +73,30 @@ def balance(board: Board, tolerance: float, most: int | None = None) -> bool:
     """Move groups from and to servers that are further from their target than the tolerance, while that helps.
 
     Every change makes the sum of excess^2/weight smaller, so this ends, also in parts; and it ends where it would not
-    begin again. Returns whether it was stopped because its changes need `most` moves.
+    begin again. Without tolerance chains of two changes are tried too. Returns whether it was stopped because its
+    changes need more than `most` moves.
     """
-    moved, spent = True, 0
+    moved, spent, exact = True, 0, tolerance == 0 and most is None
     while moved:
         moved = False
         for role, server in _beyond(board, tolerance):
             while abs(board.excess(role, server)) > SETTLED * tolerance * board.share[server]:
-                found = _best_change(board, role, server, tolerance)
-                if found is None:
+                one = _best_change(board, role, server, tolerance)
+                found = [one] if one else _chain(board, role, server) if exact else []
+                if not found:
                     break
-                group, (home, standby) = found
-                spent += SWAPS if board.at[group] == (standby, home) else COPIES
+                spent += sum(_moves(board, change) for change in found)
                 if most is not None and spent > most:
                     return True
-                board.put(*found)
+                for change in found:
+                    board.put(*change)
                 moved = True
     return False
+
+
+def _moves(board: Board, change: Change) -> int:
+    group, (home, standby) = change
+    return SWAPS if board.at[group] == (standby, home) else COPIES
 
 
 def _beyond(board: Board, tolerance: float) -> list[tuple[int, int]]:
@@ -141,8 +153,36 @@ def _copies(board: Board, role: int, giver: int, taker: int) -> Iterator[Change]
             yield group, (taker, home)
 
 
-def _best(board: Board, changes: Iterator[Change], agreed: Callable[[int, Pair], bool]) -> Change | None:
-    least = BETTER * board.mean * board.mean
+def _chain(board: Board, role: int, server: int) -> list[Change]:
+    """Return two copies that help together: a third server passes one group on and gets another.
+
+    Few servers need that, where regions leave no direct way; among many there is always another partner.
+    """
+    if len(board.names) > FEW:
+        return []
+    worth = CHAIN * board.mean * board.mean / max(board.weight)
+    for giver, taker in _partners(board, role, server):
+        for middle in range(len(board.names)):
+            if middle in {giver, taker}:
+                continue
+            on = _best(board, _copies(board, role, middle, taker), board.allowed, -math.inf)
+            if on is None:
+                continue
+            old, gained = board.at[on[0]], board.gain(*on)
+            board.put(*on)
+            changes = ((g, pair) for g, pair in _copies(board, role, giver, middle) if g != on[0])
+            first = _best(board, changes, board.allowed, worth - gained)
+            board.put(on[0], old)
+            if first:
+                return [on, first]
+    return []
+
+
+def _best(
+    board: Board, changes: Iterator[Change], agreed: Callable[[int, Pair], bool], least: float | None = None
+) -> Change | None:
+    """Return the agreed change that betters the map most, and by more than the least."""
+    least = BETTER * board.mean * board.mean if least is None else least
     found = (
         (gain, -group, pair)
         for group, pair in changes

@@ -119,6 +119,11 @@ def _accepts(standby: int, known: int, home: int, epoch: int, prepared: int) -> 
 
 
 @cache
+def _under_lease(fence_open: bool) -> bool:
+    return mailboxes.leads("lease", 1.0 if fence_open else 0.0, 0.0)
+
+
+@cache
 def _duty(me: int, origin: int, alive: int | None, word: Word) -> Duty:
     living = None if alive is None else names(alive)
     return copies.duty(NAMES[me], NAMES[origin], alive=living, delivers=me != WITNESS, word=word)
@@ -159,7 +164,9 @@ class Rules:
     """Becoming home ends synchronisations that the old home still runs into this server."""
     waits_for_deliveries: bool = True
     """A merge begins when the standby's own deliveries have ended, and ends when the home's that began before have."""
-    under_lease: bool = True
-    """A home begins to synchronise or to merge only while its own lease stands."""
+    under_lease: Callable[[bool], bool] = _under_lease
+    """A home begins to synchronise or to merge only while its own lease stands: the fence is open."""
+    unmarks: bool = True
+    """A standby's ledger forgets what a merge drops."""
     remembers_taken: bool = True
     """A home has on disk what a merge takes over, before the exchange: the next merge looks for what crossed, too."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from onedallmail.mailboxes.rules import Message as Mail
-from onedallmail.mailboxes.rules import crossed, repeated
+from onedallmail.mailboxes.rules import adopted_ids, crossed, home_has, repeated
 from tests.unit.protocol.decisions import Rules
 from tests.unit.protocol.explorer import Step
 from tests.unit.protocol.state import GONE, HAS, NAMES, TAKEN, A, B, Session, State, change, listed, with_session
@@ -25,8 +25,7 @@ def both_ways(state: State, rules: Rules, home: int, session: Session) -> Moves:
         yield Step(f"{NAMES[home]} and {NAMES[standby]} are merged both ways", True), after
     elif session.stage == "exchanged":
         after = with_session(_crossed(state, home), home, session._replace(stage="adopted"))
-        taken = listed(state, home) if rules.heals else 0
-        after = change(after, home, ledger=here.ledger | there.ledger | taken)
+        after = change(after, home, ledger=here.ledger | there.ledger | _adopted(state, home))
         yield Step(f"{NAMES[home]} takes over the ledger of {NAMES[standby]}, and the ids of its messages", True), after
     elif session.stage == "adopted" and not (here.started and rules.waits_for_deliveries):
         after = with_session(_crossed(state, home), home, session._replace(stage="done"))
@@ -76,7 +75,11 @@ def two_way(state: State) -> State:
 def _expunged(state: State, rules: Rules, home: int) -> State:
     for m, message in enumerate(state.messages):
         recorded = bool(state.servers[home].ledger >> m & 1)
-        state = put(state, m, _single(message.instances, home, recorded, rules.merge == "survivors"))
+        after = _single(message.instances, home, recorded, rules.merge == "survivors")
+        there = state.servers[1 - home]
+        if rules.unmarks and any(i & ~j & HAS[1 - home] for i, j in zip(message.instances, after, strict=True)):
+            state = change(state, 1 - home, ledger=there.ledger & ~(1 << m))
+        state = put(state, m, after)
     return state
 
 
@@ -89,9 +92,8 @@ def _single(instances: tuple[int, ...], home: int, recorded: bool, survivors: bo
     standby = 1 - home
     own = [_mail(n) for n, i in enumerate(instances) if i & HAS[standby]]
     listed_here = [i for i in instances if i & HAS[home]]
-    has = any(not i & GONE[standby] for i in listed_here) or (recorded and not listed_here)
-    if not survivors:
-        has = bool(listed_here) or recorded
+    kept = ["id" for i in listed_here if not i & GONE[standby]]
+    has = home_has("id", kept, ["id" for _ in listed_here], recorded) if survivors else bool(listed_here) or recorded
     guids = [_mail(n).guid for n, i in enumerate(instances) if i & HAS[home]]
     gone = {mail.guid for mail in repeated(own, guids, lambda _: has)}
     after = []
@@ -114,6 +116,16 @@ def _uncrossed(instances: tuple[int, ...], home: int) -> list[int]:
     taken = [_mail(n) for n, i in enumerate(instances) if i & TAKEN]
     gone = {mail.guid for mail in crossed(taken, [_mail(n) for n, i in enumerate(instances) if i & HAS[home]])}
     return [i & ~HAS[home] | GONE[home] if _mail(n).guid in gone else i for n, i in enumerate(instances)]
+
+
+def _adopted(state: State, home: int) -> int:
+    """Return the messages whose ids the home records, for it has what the merge brought."""
+    found = 0
+    for m, message in enumerate(state.messages):
+        taken = [_mail(n) for n, i in enumerate(message.instances) if i & TAKEN]
+        now = [_mail(n) for n, i in enumerate(message.instances) if i & HAS[home]]
+        found |= bool(adopted_ids([], taken, now)) << m
+    return found
 
 
 def _mail(number: int) -> Mail:

@@ -45,7 +45,7 @@ def _begin(state: State, rules: Rules, home: int) -> Moves:
     # Dovecot's listener for the home is fenced, and lets in users whose standby this server is by its own files.
     if not here.here or not there.fence or home_of(there.epoch) != home:
         return
-    if rules.under_lease and not here.fence:
+    if not rules.under_lease(here.fence):
         return
     if rules.may_synchronise(home, here.epoch, there.ready):
         if _differ(state) or here.ledger & ~there.ledger:

@@ -69,7 +69,10 @@ WRONG = {
     "what the mailbox lists is not put into the ledger": (replace(RIGHT, heals=False), healthy(Budget(death=1))),
     "the old home's synchronisation goes on": (replace(RIGHT, ends_sessions=False), healthy(Budget(cut=1))),
     "a merge does not wait for deliveries": (replace(RIGHT, waits_for_deliveries=False), healthy(Budget(cut=1))),
-    "a home merges without a lease": (replace(RIGHT, under_lease=False), parted(Budget(crash=1))),
+    "a home merges without a lease": (
+        replace(RIGHT, under_lease=lambda _: True, unmarks=False),
+        parted(Budget(crash=1)),
+    ),
     "a standby takes over in the middle of its merge": (
         replace(
             RIGHT,
