@@ -264,7 +264,8 @@ class StandInCourier(Courier):
 
     def _asked(self, job: Job) -> Answer:
         self.asked.append((job.verb, set(job.groups), self.serves()))
-        return Answer(job, frozenset(set(job.groups) - self.refused[job.verb]), "the standby is not ready")
+        refused = self.refused[job.verb]
+        return Answer(job, frozenset(set(job.groups) - refused), dict.fromkeys(refused, "the standby is not ready"))
 
 
 class Service:

@@ -30,8 +30,8 @@ class Verb(StrEnum):
 
     @property
     def answer_s(self) -> float:
-        """How long the service may take to answer. Groups that are to be handed over wait for it, closed."""
-        return {Verb.SYNC: 30.0, Verb.HANDOVER: 10.0}[self]
+        """How long the service may take to answer: more than the 20 s after which it says that it takes longer."""
+        return {Verb.SYNC: 30.0, Verb.HANDOVER: 25.0}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For which groups a job is done, and why it is not for the others."""
+    """For which groups a job is done, and why it is not for others; `reason` is for those of which nothing is said."""
 
     job: Job
     done: frozenset[int] = field(default_factory=frozenset)
-    reason: str = ""
+    failed: Mapping[int, str] = field(default_factory=dict)
+    reason: str = "no reason given"
+
+    def why(self, group: int) -> str:
+        """Return why it is not done for a group; empty if it is."""
+        return "" if group in self.done else self.failed.get(group) or self.reason
 
 
 class Courier:
@@ -102,14 +107,14 @@ class Courier:
             return
         try:
             answer = self._asked(job)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             answer = Answer(job, reason=f"{self._path}: {str(error) or type(error).__name__}")
         with self._condition:
             self._job, self._answer = None, answer
         self._on_change()
 
     def _asked(self, job: Job) -> Answer:
-        """Return what the service answers; raises OSError or ValueError."""
+        """Return what the service answers; raises OSError, ValueError or TypeError."""
         request = json.dumps({job.verb.value: sorted([n, epoch] for n, epoch in job.groups.items())})
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(job.verb.answer_s)
@@ -120,5 +125,10 @@ class Courier:
         if not isinstance(answer, dict) or not isinstance(done := answer.get(job.verb.done), list):
             msg = f"it answered {str(answer)[:200]}, not for which groups it is done"
             raise ValueError(msg)  # noqa: TRY004 - what came over the socket is no argument
-        numbers = {int(entry[0] if isinstance(entry, list) else entry) for entry in done}
-        return Answer(job, frozenset(numbers & set(job.groups)), str(answer.get("error") or "no reason given"))
+        failed = answer.get("failed")
+        reasons = failed if isinstance(failed, dict) else {}
+        return Answer(
+            job,
+            frozenset(int(number) for number in done) & set(job.groups),
+            {int(number): str(reason) for number, reason in reasons.items()},
+        )

@@ -16,8 +16,8 @@ from onedallmail.placement.request import as_result, requested
 from onedallmail.placement.store import MapStore, group_key, move_key
 from onedallmail.placement.view import View
 
-AT_ONCE = 16
-"""Groups that are closed at a time."""
+AT_ONCE = 8
+"""Groups that are closed at a time: so few that it is over in seconds."""
 CLOSED_S = 20.0
 """How long a group may be closed before it is served here again."""
 SYNC_S = 120.0
@@ -82,7 +82,8 @@ class Mover:
         answer = self._courier.fetch()
         if answer:
             self._note(answer)
-        overdue = {n: moving.reason for n, moving in self._moving.items() if self._overdue(moving)}
+        late = {n: moving for n, moving in self._moving.items() if self._overdue(moving)}
+        overdue = {n: f"{moving.phase} for too long: {moving.reason}" for n, moving in late.items()}
         given_up = {**overdue, **refused}
         changed = [self._withdraw(n, view, reason) for n, reason in given_up.items()]
         handed = sorted(n for n, moving in self._moving.items() if moving.handed and n not in given_up)
@@ -137,11 +138,10 @@ class Mover:
             moving = self._moving.get(number)
             if moving is None or moving.request != answer.job.requests[number]:
                 continue
-            done = number in answer.done
-            moving.reason = "" if done else answer.reason
+            moving.reason = answer.why(number)
             moving.tries += 1
             if answer.job.verb is Verb.HANDOVER:
-                moving.asked, moving.handed = True, done
+                moving.asked, moving.handed = True, not moving.reason
 
     def _overdue(self, moving: _Moving) -> bool:
         now = self._clock()
@@ -151,12 +151,10 @@ class Mover:
 
     def _withdraw(self, number: int, view: View, reason: str) -> bool:
         """Give a request up; return whether it is, so that the group may be served here again. Raises EtcdError."""
-        moving = self._moving[number]
-        text = f"{moving.phase} for too long: {reason}" if self._overdue(moving) else reason
-        result = as_result(moving.to, text)
+        result = as_result(self._moving[number].to, reason)
         if not self._store.commit(rules.withdrawal(number, view.requests.changes[move_key(number)], result)):
             return False
-        log.warning("group %d stays: %s", number, text)
+        log.warning("group %d stays: %s", number, reason)
         del self._moving[number]
         return True
 
