@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from onedallmail.lab import lab as machines
 from onedallmail.lab import naming
 from onedallmail.paths import lab_id
+from tests.faults.clock import clock_jumped
 from tests.faults.fault import Fault
 from tests.faults.members import directory_leader, quorum_leader
 from tests.faults.storage import copies_full, copy_damaged, server_stalled
@@ -170,6 +171,7 @@ LIGHT = (
     copies_full,
     copy_damaged,
     server_stalled,
+    clock_jumped,
 )
 """May strike while a server is down or boots."""
 HEAVY = (
