@@ -13,7 +13,11 @@ LIBRARY = "$(ls /usr/lib/*/faketime/libfaketimeMT.so.1)"
 
 def clock_jumped(chance: random.Random, living: Sequence[str]) -> Fault:
     """One service has another time than its fellows and other servers; the monotonic clock goes on as it did."""
-    name, unit, jump_s = chance.choice(living), chance.choice(SERVICES), chance.choice(JUMPS_S)
+    return jumped(chance.choice(living), chance.choice(SERVICES), chance.choice(JUMPS_S))
+
+
+def jumped(name: str, unit: str, jump_s: int) -> Fault:
+    """Return the fault of a wrong clock of one service."""
     folder = f"/run/systemd/system/{unit}.service.d"
     settings = f"FAKETIME={jump_s:+d} FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 FAKETIME_DISABLE_SHM=1"
     start = f"systemctl daemon-reload && systemctl restart {unit}.service"
