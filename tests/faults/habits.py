@@ -1,7 +1,7 @@
 """What users do with their mail: flags, moves and deletions, and what must be left of them at the end.
 
-Promised is what the standbys had when the next fault began, which the mailboxes services tell (status.json: nothing
-waits). What a user does during a fault only adds to the load.
+Promised is what the standbys had when the next fault began, which the mailboxes services tell
+(status.json). What a user does during a fault only adds to the load.
 """
 
 import json
@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tests.faults.journal import BROKEN, Journal
 from tests.lab import MAIL, on_all, run_on
@@ -81,20 +82,21 @@ class Habits:
 
     @staticmethod
     def _stored() -> bool:
-        """Return whether each server says, of a time after this call, that nothing waits and each standby is ready."""
+        """Return whether, within the bound, each server says that its standbys have all until now."""
         begun, end = time.time() + 1, time.monotonic() + STORED_WITHIN_S
         while time.monotonic() < end:
             outputs = on_all(MAIL, lambda name: run_on(name, f"cat {STATUS}"))
             found = [json.loads(output.stdout) for output in outputs.values() if output.code == 0 and output.stdout]
-            if len(found) == len(MAIL) and all(_nothing_waits(status, begun) for status in found):
+            if len(found) == len(MAIL) and all(_has_all_until(status, begun) for status in found):
                 return True
             time.sleep(0.5)
         return False
 
 
-def _nothing_waits(status: dict[str, object], begun: float) -> bool:
-    fresh = datetime.fromisoformat(str(status["at"])).timestamp() >= begun
-    return fresh and not (status["dirty"] or status["groups_not_ready"] or status["reconciling"])
+def _has_all_until(status: dict[str, Any], moment: float) -> bool:
+    """Return whether the standbys of a server's mailboxes have every change until a moment, as the server says."""
+    oldest_waiting = datetime.fromisoformat(status["at"]).timestamp() - status["oldest_dirty_s"]
+    return oldest_waiting >= moment and not (status["groups_not_ready"] or status["reconciling"])
 
 
 def _do(client: Imap, act: str, uid: str) -> bool:

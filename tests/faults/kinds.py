@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from onedallmail.lab import lab as machines
 from onedallmail.lab import naming
 from onedallmail.paths import lab_id
+from tests.faults.clock import clock_jumped
 from tests.faults.fault import Fault
 from tests.faults.members import directory_leader, quorum_leader
 from tests.faults.storage import copies_full, copy_damaged, server_stalled
@@ -62,14 +63,14 @@ def link_cut(chance: random.Random, living: Sequence[str]) -> Fault:  # noqa: AR
     one, two = chance.sample(ALL, 2)
     ways = [(one, two)] if chance.random() < 0.5 else [(one, two), (two, one)]
     text = "; ".join(f"packets from {a} to {b} dropped" for a, b in ways)
-    return Fault(text, lambda: _drop(ways), _undrop)
+    return Fault(text, lambda: cut(ways), mend)
 
 
 def server_unplugged(chance: random.Random, living: Sequence[str]) -> Fault:
     """A server loses every link to its fellows, and none to the internet."""
     name = chance.choice(living)
     ways = [pair for other in ALL if other != name for pair in ((name, other), (other, name))]
-    return Fault(f"{name} cut off from all fellow servers", lambda: _drop(ways), _undrop)
+    return Fault(f"{name} cut off from all fellow servers", lambda: cut(ways), mend)
 
 
 def server_killed(chance: random.Random, living: Sequence[str]) -> Fault:
@@ -141,14 +142,16 @@ GONE = f"{TABLE}\ndelete {TABLE}\n"
 """Works whether the table is there or not; `destroy` needs nftables 1.0.7."""
 
 
-def _drop(ways: list[tuple[str, str]]) -> None:
+def cut(ways: list[tuple[str, str]]) -> None:
+    """Drop packets from the first of each pair to the second, on their way between the servers."""
     rules = "\n".join(f"ip saddr {server(a).private_ip} ip daddr {server(b).private_ip} drop" for a, b in ways)
     chain = f"chain forward {{ type filter hook forward priority -20;\n{rules}\n}}"
     for router in _routers():
         _nft(router, f"{GONE}{TABLE} {{\n{chain}\n}}\n")
 
 
-def _undrop() -> None:
+def mend() -> None:
+    """Let all packets through again."""
     for router in _routers():
         _nft(router, GONE)
 
@@ -170,6 +173,7 @@ LIGHT = (
     copies_full,
     copy_damaged,
     server_stalled,
+    clock_jumped,
 )
 """May strike while a server is down or boots."""
 HEAVY = (

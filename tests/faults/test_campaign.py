@@ -6,6 +6,7 @@ ONEDALLMAIL_FAULTS says how many (10); ONEDALLMAIL_TEST_SEED repeats a campaign.
 
 import os
 import random
+import sys
 import time
 from contextlib import ExitStack
 
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600 + 90 * FAULTS)]
 @pytest.mark.usefixtures("whole")
 @pytest.mark.control("iso27001:A.8.14", "iso27001:A.5.29", "iso27001:A.5.30", "soc2:CC7.5", "soc2:CC9.1", "gdpr:Art.32")
 def test_nothing_acknowledged_is_lost_or_doubled_whatever_fails(
-    chance: random.Random, residents: dict[str, str], evidence: Evidence
+    chance: random.Random, residents: dict[str, str], evidence: Evidence, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The promise of the platform, in a sample of the faults that it is made for."""
     evidence.describe(population="processes, servers, regions, links, leaders", sample=f"{FAULTS} faults by the seed")
@@ -40,7 +41,10 @@ def test_nothing_acknowledged_is_lost_or_doubled_whatever_fails(
     try:
         for _ in range(FAULTS):
             habits.act_and_wait(chance.choice(MAIL))
-            told += _strike(chance, load, habits)
+            happened = _strike(chance, load, habits)
+            told += happened
+            with capsys.disabled():
+                sys.stdout.write("\n  " + "; ".join(happened))
             turns.follow()
     finally:
         restore()
