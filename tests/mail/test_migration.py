@@ -91,9 +91,9 @@ def fill() -> None:
             name = bytes(row).rpartition(b' "/" ')[2].decode().strip('"')
             if name != "INBOX":
                 client.delete(f'"{name}"')
-        client.select("INBOX")
-        client.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
-        client.expunge()
+        if client.select("INBOX")[1] != [b"0"]:
+            client.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
+            client.expunge()
         for folder in (*FOLDERS, *MANY):
             assert client.create(f'"{folder}"')[0] == "OK"
         client.subscribe('"Entw&APw-rfe"')
