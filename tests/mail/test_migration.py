@@ -88,7 +88,8 @@ def fill() -> None:
     """Make the source what such mailboxes are."""
     with source() as client:
         for row in client.list()[1]:
-            name = bytes(row).rpartition(b' "/" ')[2].decode().strip('"')
+            assert isinstance(row, bytes)
+            name = row.rpartition(b' "/" ')[2].decode().strip('"')
             if name != "INBOX":
                 client.delete(f'"{name}"')
         if client.select("INBOX")[1] != [b"0"]:
