@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onedallmail.directory.remote import mailboxes
-from tests.faults.placement import GROUPS
+from onedallmail.placement.store import GROUPS
 from tests.hosts.facts import ETCDCTL
 from tests.lab import ALL, MAIL, STACK, on_all, run_on
 
