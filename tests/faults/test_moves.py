@@ -13,6 +13,7 @@ from onedallmail.cli import app
 from onedallmail.evidence.attachments import Evidence
 from tests.faults.journal import Journal, Load
 from tests.faults.placement import groups, served, signal_service, status
+from tests.faults.writers import Turns
 from tests.lab import MAIL, STACK, eventually, password
 from tests.mail.clients import Imap
 
@@ -92,6 +93,7 @@ def test_a_server_is_drained_and_filled_again_under_load(
     others = [name for name in MAIL if name != drained]
     evidence.describe(population=", ".join(MAIL), sample=f"{drained} drained and filled again")
     before, journal, said = homes_of(drained), Journal(), []
+    turns = Turns(list(residents.values()))
     watchers = [Watcher(user, chance.choice(others)) for user in residents.values()]
     load = Load(journal, list(MAIL), list(residents.values()))
     for thread in (*watchers, load):
@@ -102,6 +104,7 @@ def test_a_server_is_drained_and_filled_again_under_load(
         assert homes_of(drained) == set()
         eventually(f"{drained} serves nothing", lambda: not served(drained), 15)
         once = _breaks(watchers)
+        turns.follow()
         said += [run("undrain", drained), run("rebalance")]
     finally:
         load.stop()
@@ -116,6 +119,7 @@ def test_a_server_is_drained_and_filled_again_under_load(
     both = _breaks(watchers)
     assert all(both[user] - once[user] <= 1 for user in both), f"filling it broke connections more than once: {both}"
     journal.settle(list(residents.values()), others[0], SETTLED_WITHIN_S)
+    assert turns.trespasses() == [], "a mailbox had two writers"
 
 
 def _breaks(watchers: Sequence[Watcher]) -> dict[str, int]:
