@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_QUICKACK
 from typing import Any
 
 from onedallmail.mailboxes.rules import Message
@@ -97,6 +98,8 @@ class Api:
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
         connection.request("POST", "/doveadm/v1", request.encode(), self._local.headers)
+        # Dovecot writes an answer in pieces; each waits for an acknowledgement, 40 ms unless it comes at once.
+        connection.sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
         response = connection.getresponse()
         content = response.read()
         if response.status != 200:  # noqa: PLR2004 - HTTP: OK
