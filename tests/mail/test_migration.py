@@ -142,7 +142,7 @@ def interrupted(migration: Migration, home: str) -> None:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    eventually("nothing copies on", lambda: run_on(home, "pgrep -f 'doveadm -c /run/onedallmail-migrate'").code, 20)
+    eventually("nothing copies on", lambda: run_on(home, "pgrep -f '[d]oveadm -c /run/onedallmail-migrate'").code, 20)
 
 
 @pytest.mark.control("iso27001:A.5.14", "iso27001:A.8.13")

@@ -21,6 +21,8 @@ from .source import Session, capabilities
 
 BOOT = "import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), 'agent', 'exec'))"
 COMMAND = f"sudo -n python3 -c {shlex.quote(BOOT)}"
+OWN_CONNECTION = ("-o", "ControlPath=none", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
+"""A shared connection would end for all when one copy is killed; a dead one must be noticed."""
 SELECT_S = 1.0
 Opened = Callable[[], Session]
 """Return a new session at the source."""
@@ -125,7 +127,10 @@ def ask(place: Place, job: Mapping[str, Any], opened: Opened | None = None) -> d
     document = {**job, "group": place.group, "server": place.server, "token": token}
     code = Path(agent.__file__).read_bytes()
     process = subprocess.Popen(
-        [*place.ssh, COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [place.ssh[0], *OWN_CONNECTION, *place.ssh[1:], COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     if process.stdin is None or process.stdout is None or process.stderr is None:
         msg = "ssh has no pipes"
