@@ -1,5 +1,6 @@
 """Runs the agent on a mailbox's home server, and carries Dovecot's connections through the gate to the source."""
 
+import imaplib
 import json
 import secrets
 import select
@@ -84,7 +85,7 @@ class _Carrier:
                     self._write(b"d", number, answer)
                 if forward:
                     shared.send(forward)
-        except (OSError, MigrationError, RefusedError) as error:
+        except (OSError, MigrationError, RefusedError, imaplib.IMAP4.error) as error:
             self.problems.append(str(error))
             self._end(number)
             self._write(b"c", number, b"")
