@@ -19,5 +19,5 @@ def test_an_exception_lowers_the_version_and_nothing_else(reason: str, lowest: s
 
 def test_a_missing_authority_is_named() -> None:
     """Its path is most likely mistyped."""
-    with pytest.raises(MigrationError, match="/nowhere/ca.crt"):
+    with pytest.raises(MigrationError, match=r"/nowhere/ca\.crt"):
         Source("mail.old.example", ca_file="/nowhere/ca.crt").tls()

@@ -124,9 +124,8 @@ def ask(place: Place, job: Mapping[str, Any], opened: Opened | None = None) -> d
 
     A job that reads the source gets `opened`, and the result then has `carried_bytes` and `problems`.
     """
-    token = secrets.token_hex(24)
+    token, code = secrets.token_hex(24), Path(agent.__file__).read_bytes()
     document = {**job, "group": place.group, "server": place.server, "token": token}
-    code = Path(agent.__file__).read_bytes()
     process = subprocess.Popen(
         [place.ssh[0], *OWN_CONNECTION, *place.ssh[1:], COMMAND],
         stdin=subprocess.PIPE,
