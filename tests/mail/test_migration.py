@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from onedallmail.directory.remote import mailbox, remove
 from onedallmail.evidence.attachments import Evidence
+from onedallmail.migration.state import Book
 from onedallmail.paths import ROOT, state_dir
 from tests.lab import DOMAIN, PEER_ADDRESS, STACK, eventually, password, run_on
 from tests.mail.clients import PEER_NAME, Imap
@@ -88,7 +90,7 @@ def fill() -> None:
     """Make the source what such mailboxes are."""
     with source() as client:
         for row in client.list()[1]:
-            assert isinstance(row, bytes)
+            assert isinstance(row, bytes), row
             name = row.rpartition(b' "/" ')[2].decode().strip('"')
             if name != "INBOX":
                 client.delete(f'"{name}"')
@@ -133,6 +135,7 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
     yield made
     with contextlib.suppress(RuntimeError):
         remove(STACK, made.target)
+    shutil.rmtree(Book(STACK, made.name).folder, ignore_errors=True)
 
 
 def interrupted(migration: Migration, home: str) -> None:
@@ -143,7 +146,7 @@ def interrupted(migration: Migration, home: str) -> None:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    eventually("nothing copies on", lambda: run_on(home, "pgrep -f 'doveadm -c /run/onedallmail-migrate'").code, 20)
+    eventually("nothing copies on", lambda: run_on(home, "pgrep -f '[d]oveadm -c /run/onedallmail-migrate'").code, 20)
 
 
 @pytest.mark.control("iso27001:A.5.14", "iso27001:A.8.13")

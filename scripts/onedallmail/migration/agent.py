@@ -75,7 +75,10 @@ class Relay:
     def _accept(self) -> None:
         number = 0
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
             number += 1
             self._open[number] = connection
             self._pipe.send(b"o", number)
@@ -100,7 +103,14 @@ class Relay:
                     connection.sendall(data)
                 else:
                     connection.shutdown(socket.SHUT_RDWR)
-        process.terminate()
+        # Asked to end, doveadm still waits for the source: it must see that there is none any more.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in list(self._open.values()):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        ended(process)
 
 
 def copy(job: dict[str, Any], pipe: Pipe) -> dict[str, Any]:
@@ -126,13 +136,18 @@ def watched(process: "subprocess.Popen[bytes]", job: dict[str, Any]) -> bool:
         with suppress(subprocess.TimeoutExpired):
             process.wait(1)
         if process.returncode is None and not is_home(job):
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_S)
-            process.kill()
-            process.wait()
+            ended(process)
             return True
     return False
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, with force when it does not follow: Dovecot's files survive that."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_S)
+    process.kill()
+    process.wait()
 
 
 def is_home(job: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """Runs the agent on a mailbox's home server, and carries Dovecot's connections through the gate to the source."""
 
+import imaplib
 import json
 import secrets
 import select
@@ -21,6 +22,8 @@ from .source import Session, capabilities
 
 BOOT = "import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), 'agent', 'exec'))"
 COMMAND = f"sudo -n python3 -c {shlex.quote(BOOT)}"
+OWN_CONNECTION = ("-o", "ControlPath=none", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
+"""A shared connection would end for all when one copy is killed; a dead one must be noticed."""
 SELECT_S = 1.0
 Opened = Callable[[], Session]
 """Return a new session at the source."""
@@ -82,7 +85,7 @@ class _Carrier:
                     self._write(b"d", number, answer)
                 if forward:
                     shared.send(forward)
-        except (OSError, MigrationError, RefusedError) as error:
+        except (OSError, MigrationError, RefusedError, imaplib.IMAP4.error) as error:
             self.problems.append(str(error))
             self._end(number)
             self._write(b"c", number, b"")
@@ -121,11 +124,13 @@ def ask(place: Place, job: Mapping[str, Any], opened: Opened | None = None) -> d
 
     A job that reads the source gets `opened`, and the result then has `carried_bytes` and `problems`.
     """
-    token = secrets.token_hex(24)
+    token, code = secrets.token_hex(24), Path(agent.__file__).read_bytes()
     document = {**job, "group": place.group, "server": place.server, "token": token}
-    code = Path(agent.__file__).read_bytes()
     process = subprocess.Popen(
-        [*place.ssh, COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [place.ssh[0], *OWN_CONNECTION, *place.ssh[1:], COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     if process.stdin is None or process.stdout is None or process.stderr is None:
         msg = "ssh has no pipes"

@@ -103,8 +103,8 @@ def logged_in(source: Source, user: str, passwords: dict[str, str]) -> Iterator[
     session = log_in(source, user, passwords)
     try:
         yield session
-    except (OSError, imaplib.IMAP4.error) as error:
-        msg = f"{source.host} broke off while {user} was read ({error}): run the command again"
+    except (OSError, ValueError, imaplib.IMAP4.error) as error:
+        msg = f"{source.host} broke off, or was not understood, while {user} was read ({error}): run the command again"
         raise MigrationError(msg) from error
     finally:
         with suppress(OSError, imaplib.IMAP4.error):
