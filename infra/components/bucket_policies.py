@@ -8,6 +8,8 @@ from onedallmail.platform.stack import PROJECT
 
 Statement = dict[str, Any]
 REPLICATION_ROLES = f"arn:aws:iam::*:role/{PROJECT}-*-replication-*"
+LINKED_ROLES = "arn:aws:iam::*:role/aws-service-role/*"
+"""Roles that AWS services work with themselves, as AWS Backup's reports do."""
 ACCELERATOR_REGION = "us-west-2"
 """Global Accelerator's API, and with it the source of its flow logs, is in this region."""
 
@@ -49,10 +51,11 @@ LOOK = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucket")
 def tls_only(bucket_arn: str) -> list[Statement]:
     """Return statements that refuse requests without TLS, and those below TLS 1.3 of all but AWS services.
 
-    AWS services and replication choose their TLS version themselves; they still need TLS 1.2.
+    AWS services, their linked roles and replication choose their TLS version themselves; they still need TLS 1.2.
     """
     resources = [bucket_arn, f"{bucket_arn}/*"]
-    ours = {"Bool": {"aws:PrincipalIsAWSService": "false"}, "ArnNotLike": {"aws:PrincipalArn": REPLICATION_ROLES}}
+    theirs = {"aws:PrincipalArn": [LINKED_ROLES, REPLICATION_ROLES]}
+    ours = {"Bool": {"aws:PrincipalIsAWSService": "false"}, "ArnNotLike": theirs}
     return [
         _deny("TlsOnly", "s3:*", resources, {"Bool": {"aws:SecureTransport": "false"}}),
         _deny("Tls12Only", "s3:*", resources, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),

@@ -1,4 +1,4 @@
-"""A service control policy as a document, the roles that guardrails exempt, and what they protect by name."""
+"""A policy of the organisation as a document, the roles that guardrails exempt, and what they protect by name."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class GuardrailError(ValueError):
 
 @dataclass(frozen=True)
 class Guardrail:
-    """A service control policy."""
+    """A service control policy, or a resource control policy."""
 
     name: str
     description: str
@@ -46,7 +46,7 @@ class Guardrail:
         text = json.dumps({"Version": "2012-10-17", "Statement": list(self.statements)}, separators=(",", ":"))
         if len(text) > MAX_POLICY_CHARACTERS:
             msg = (
-                f"service control policy '{self.name}' has {len(text)} characters, "
+                f"policy '{self.name}' has {len(text)} characters, "
                 f"{len(text) - MAX_POLICY_CHARACTERS} too many for AWS Organizations: split it, or name fewer regions"
             )
             raise GuardrailError(msg)

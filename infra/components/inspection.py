@@ -20,6 +20,7 @@ from onedallmail.platform.addresses import (
     inspection_subnets,
 )
 from onedallmail.platform.firewall import ANYWHERE
+from onedallmail.platform.regions import zone_name
 from onedallmail.platform.routes import Side
 
 from components.acls import InspectionAcl
@@ -97,7 +98,7 @@ class InspectionVpc(pulumi.ComponentResource):
             region=self._region,
             vpc_id=self.vpc_id,
             cidr_block=str(subnet.cidr),
-            availability_zone=f"{self._region}{subnet.zone}",
+            availability_zone=zone_name(self._region, subnet.zone),
             map_public_ip_on_launch=False,
             tags=self._tags(subnet.tier, subnet.zone),
             opts=self._child,
@@ -214,7 +215,7 @@ class InspectionVpc(pulumi.ComponentResource):
         # Packets come once the rules are there, and stop coming before the rules go.
         after = pulumi.ResourceOptions(parent=self, depends_on=[rules])
         for zone in ZONES:
-            endpoint = firewall.firewall_statuses.apply(partial(endpoint_of, zone=f"{self._region}{zone}"))
+            endpoint = firewall.firewall_statuses.apply(partial(endpoint_of, zone=zone_name(self._region, zone)))
             self._route((InspectionTier.TRANSIT, zone), ANYWHERE, after, vpc_endpoint_id=endpoint)
             for network in self._mail:
                 self._route((InspectionTier.NAT, zone), network, after, vpc_endpoint_id=endpoint)

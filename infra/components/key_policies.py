@@ -70,7 +70,7 @@ SERVICE_ROLES: dict[DataClass, tuple[str, ...]] = {
     DataClass.MAIL: ("backup.amazonaws.com", "malware-protection.guardduty.amazonaws.com"),
     DataClass.DIRECTORY: ("backup.amazonaws.com", "malware-protection.guardduty.amazonaws.com"),
     DataClass.LOGS: ("backup.amazonaws.com", "malware-protection.guardduty.amazonaws.com", "macie.amazonaws.com"),
-    DataClass.BACKUP: ("backup.amazonaws.com",),
+    DataClass.BACKUP: ("backup.amazonaws.com", "reports.backup.amazonaws.com"),
     DataClass.EVIDENCE: ("macie.amazonaws.com",),
 }
 """Service-linked roles that read or copy a class's data."""

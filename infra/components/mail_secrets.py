@@ -1,9 +1,12 @@
 """DKIM private keys in Secrets Manager, one secret a domain, encrypted under the key of mail."""
 
+import json
+
 import pulumi
 import pulumi_aws as aws
 
 from onedallmail.platform.naming import DataClass
+from onedallmail.platform.roles import ServerRole
 
 from components.context import Context
 
@@ -47,6 +50,14 @@ class DkimKeys(pulumi.ComponentResource):
                 tags=context.tags(secret_name, DataClass.KEYS),
                 opts=child,
             )
+            aws.secretsmanager.SecretPolicy(
+                f"{name}-{domain}",
+                region=region,
+                secret_arn=secret.arn,
+                policy=context.account_id.apply(lambda account: readers(account, context.name())),
+                block_public_policy=True,
+                opts=child,
+            )
             aws.secretsmanager.SecretVersion(
                 f"{name}-{domain}",
                 region=region,
@@ -56,3 +67,26 @@ class DkimKeys(pulumi.ComponentResource):
             )
             self.arns[domain] = secret.arn
         self.register_outputs({"arns": self.arns})
+
+
+def readers(account: str, prefix: str) -> str:
+    """Return the policy of a secret: nobody of another account, and of the stack's own roles the mail servers' alone.
+
+    Args:
+        account: the account of the secret.
+        prefix: what names of the stack's roles begin with.
+    """
+    role = f"arn:aws:iam::{account}:role/{prefix}"
+    others = {
+        "ArnLike": {"aws:PrincipalArn": f"{role}-*"},
+        "ArnNotLike": {"aws:PrincipalArn": f"{role}-*-{ServerRole.MAIL}"},
+    }
+    statements = [
+        _deny("OwnAccount", "secretsmanager:*", {"StringNotEquals": {"aws:PrincipalAccount": account}}),
+        _deny("MailServers", "secretsmanager:GetSecretValue", others),
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _deny(sid: str, action: str, condition: dict[str, dict[str, str]]) -> dict[str, object]:
+    return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*", "Condition": condition}

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from onedallmail.platform.addresses import Subnet, Tier, subnet_ipv6, used_subnets
 from onedallmail.platform.firewall import ANYWHERE, ANYWHERE_V6
+from onedallmail.platform.regions import zone_name
 from onedallmail.platform.routes import PRIVATE_TIERS, crossing_tiers
 from onedallmail.platform.stack import RegionConfig
 
@@ -121,7 +122,7 @@ class MailVpc(pulumi.ComponentResource):
             vpc_id=self.vpc_id,
             cidr_block=str(subnet.cidr),
             ipv6_cidr_block=_slot(self.ipv6_cidr, subnet.ipv6_slot) if self.ipv6_cidr is not None and dual else None,
-            availability_zone=f"{subnet.region}{subnet.zone}",
+            availability_zone=zone_name(subnet.region, subnet.zone),
             map_public_ip_on_launch=False,
             tags=self._tags(subnet.tier, subnet.zone),
             opts=self._child,

@@ -1,5 +1,6 @@
 """The organisation: units, accounts, guardrails, and the account that administers detection for all."""
 
+import json
 from collections.abc import Sequence
 
 import pulumi
@@ -8,9 +9,11 @@ import pulumi_aws as aws
 from onedallmail.platform.accounts import MemberAccount
 from onedallmail.platform.naming import ControlScope, DataClass
 
+from components import resource_control
 from components.context import Scope
 from components.guardrail import Guardrail
 from components.region_services import WITHOUT_MACIE
+from components.resource_control import own_principals
 from components.service_control import guardrails, quarantine
 
 TRUSTED_SERVICES = (
@@ -44,6 +47,20 @@ The aggregator of Config is delegated by hand (docs/runbooks/prepare-organizatio
 
 QUARANTINE = "quarantine"
 
+SERVICE_CONTROL, RESOURCE_CONTROL = "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"
+AI_OPT_OUT = "AISERVICES_OPT_OUT_POLICY"
+"""Types of policy: what the organisation's principals may do, what anybody may do to its resources, and whether AWS may
+keep and use content for its AI services."""
+
+OPT_OUT = "ai-opt-out"
+
+
+def opt_out() -> str:
+    """Return the policy that no account can soften (Organizations guide, "AI services opt-out policy syntax")."""
+    final = {"@@operators_allowed_for_child_policies": ["@@none"]}
+    default = {**final, "opt_out_policy": {**final, "@@assign": "optOut"}}
+    return json.dumps({"services": {**final, "default": default}})
+
 
 class GuardedOrganization(pulumi.ComponentResource):
     """The organisation with all its features, its units and accounts, and the policies that hold in all of them."""
@@ -69,7 +86,7 @@ class GuardedOrganization(pulumi.ComponentResource):
         self.organization = aws.organizations.Organization(
             name,
             feature_set="ALL",
-            enabled_policy_types=["SERVICE_CONTROL_POLICY"],
+            enabled_policy_types=[SERVICE_CONTROL, RESOURCE_CONTROL, AI_OPT_OUT],
             aws_service_access_principals=list(TRUSTED_SERVICES),
             # The list is the whole truth for the provider: it would close what the runbook opens.
             opts=pulumi.ResourceOptions(
@@ -82,8 +99,11 @@ class GuardedOrganization(pulumi.ComponentResource):
         self.unit_ids = {unit: self._unit(unit, root) for unit in units}
         self.account_ids = {account.name: self._account(account) for account in accounts}
         for guardrail in guardrails(regions):
-            self._attach(guardrail, root)
-        self._attach(quarantine(), self.unit_ids[QUARANTINE])
+            self._guard(guardrail, root)
+        self._guard(quarantine(), self.unit_ids[QUARANTINE])
+        self._attach(OPT_OUT, "No content serves to train services of AWS", AI_OPT_OUT, opt_out(), root)
+        perimeter = self.organization_id.apply(lambda id_: own_principals(id_).content)
+        self._attach(resource_control.NAME, resource_control.DESCRIPTION, RESOURCE_CONTROL, perimeter, root)
         self.register_outputs({"organizationId": self.organization_id})
 
     def _unit(self, unit: str, root: pulumi.Output[str]) -> pulumi.Output[str]:
@@ -107,14 +127,19 @@ class GuardedOrganization(pulumi.ComponentResource):
             opts=self._kept,
         ).id
 
-    def _attach(self, guardrail: Guardrail, target: pulumi.Output[str]) -> None:
-        name, full_name = f"{self._name}-{guardrail.name}", self._scope.name(guardrail.name)
+    def _guard(self, guardrail: Guardrail, target: pulumi.Output[str]) -> None:
+        self._attach(guardrail.name, guardrail.description, SERVICE_CONTROL, guardrail.content, target)
+
+    def _attach(
+        self, policy_name: str, description: str, kind: str, content: pulumi.Input[str], target: pulumi.Output[str]
+    ) -> None:
+        name, full_name = f"{self._name}-{policy_name}", self._scope.name(policy_name)
         policy = aws.organizations.Policy(
             name,
             name=full_name,
-            description=guardrail.description,
-            type="SERVICE_CONTROL_POLICY",
-            content=guardrail.content,
+            description=description,
+            type=kind,
+            content=content,
             tags=self._scope.tags(full_name, DataClass.NONE, ControlScope.EVIDENCE),
             # The type of policy must be on; no argument refers to the organisation.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.organization]),

@@ -78,6 +78,7 @@ def protect_evidence() -> Guardrail:
                     "backup:DeleteBackupVault",
                     "backup:DeleteBackupVaultAccessPolicy",
                     "backup:DeleteBackupPlan",
+                    "backup:DeleteReportPlan",
                     "backup:DisassociateRecoveryPoint",
                     "backup:PutBackupVaultAccessPolicy",
                     "backup:PutBackupVaultLockConfiguration",

@@ -4,6 +4,7 @@ import pulumi
 
 from onedallmail.platform.accounts import AuditConfig
 from onedallmail.platform.naming import DataClass
+from stacks.log_copies import copy_logs
 
 from components.account_defaults import AccountDefaults, RegionDefaults
 from components.account_detection import AccountDetection
@@ -13,7 +14,6 @@ from components.context import Scope
 from components.detection import DetectionSettings
 from components.keys import KeySet
 from components.log_store import LogStore
-from components.replication import BucketReplication
 
 DAYS_A_YEAR = 365
 
@@ -60,7 +60,7 @@ def _senders(config: AuditConfig) -> tuple[str, ...]:
 
 
 def _archives(config: AuditConfig, scope: Scope, keys: KeySet, regions: list[str]) -> dict[str, LogStore]:
-    """Return the log archive of each region; the one in the archive region has copies of all the others."""
+    """Return the log archive of each region, each with a copy in another one."""
     stores = {
         region: LogStore(
             f"logs-{region}",
@@ -73,16 +73,7 @@ def _archives(config: AuditConfig, scope: Scope, keys: KeySet, regions: list[str
         )
         for region in regions
     }
-    for region, store in stores.items():
-        if region != config.archive_region:
-            BucketReplication(
-                f"copies-{region}",
-                scope=scope,
-                region=region,
-                purpose="logs",
-                source=store.bucket,
-                destination=stores[config.archive_region].bucket,
-            )
+    copy_logs(scope, stores, config.archive_region)
     return stores
 
 

@@ -8,6 +8,7 @@ from onedallmail.platform.naming import DataClass
 from onedallmail.platform.records import egress_name
 from onedallmail.platform.regions import GLOBAL_REGION
 from onedallmail.platform.stack import StackConfig
+from stacks.log_copies import copy_logs
 from stacks.platform_detection import make_defaults, make_detection, topics
 from stacks.platform_edge import Foundations, make_edge
 from stacks.platform_network import Networks, make_networks
@@ -35,6 +36,7 @@ def deploy(config: StackConfig) -> None:
         )
         for name in regions
     }
+    copy_logs(context, logs, archive)
     networks = make_networks(context, keys, logs)
     make_defaults(context, keys)
     detection = make_detection(context, keys, logs) if config.options.detection else None
@@ -68,7 +70,7 @@ def deploy(config: StackConfig) -> None:
             Patching(f"patching-{name}", context=context, region=name, hour=4 * number)
     zones = make_edge(Foundations(context, keys, _dnssec_key(context), logs, networks, servers))
     if config.options.backup:
-        make_backup(context, keys, alert_topics)
+        make_backup(context, keys, logs, alert_topics)
     hsm = make_hsm(context, networks) if config.options.cloud_hsm else {}
 
     pulumi.export("stack", context.stack)

@@ -9,22 +9,39 @@ from onedallmail.platform.model import HSM_ZONES
 from stacks.platform_network import Networks
 
 from components.backup import Backup
+from components.backup_reports import BackupReports
 from components.context import Context
 from components.hsm import HsmCluster, KeyStore
 from components.keys import Keys
+from components.log_store import LogStore
 from components.restore_tests import RestoreTests
 
 
-def make_backup(context: Context, keys: Keys, alert_topics: Mapping[str, pulumi.Output[str]]) -> None:
-    """Register vaults, plans and restore tests of every region; copies go to the region of the archive."""
+def make_backup(
+    context: Context,
+    keys: Keys,
+    logs: Mapping[str, LogStore],
+    alert_topics: Mapping[str, pulumi.Output[str]],
+) -> None:
+    """Register vaults, plans and restore tests of every region; copies and reports go to the region of the archive."""
+    archive = context.platform.archive
     regions = [r.name for r in context.platform.config.regions]
     backup = Backup(
         "backup",
         scope=context,
         regions=regions,
-        archive=context.platform.archive,
+        archive=archive,
         keys=keys,
         topic_arns=alert_topics or None,
+    )
+    BackupReports(
+        "backup-reports",
+        scope=context,
+        region=archive,
+        regions=regions,
+        keys=keys,
+        logs=logs[archive],
+        retention_days=context.platform.config.evidence_retention_days,
     )
     for region in regions:
         RestoreTests(

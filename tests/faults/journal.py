@@ -46,6 +46,8 @@ class Journal:
     run: str = field(default_factory=lambda: new_id()[1:13])
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     unknown: list[tuple[str, str]] = field(default_factory=list)
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    """What its user has deleted, or tried to: it may be gone."""
     refused: int = 0
 
     def offer(self, mx: str, recipient: str) -> bool:
@@ -82,7 +84,10 @@ class Journal:
         found = self.stored(recipient, through)
         doubled = [identity for identity, copies in found.items() if copies > 1]
         assert not doubled, f"{recipient} has {len(doubled)} messages more than once: {doubled[:3]}"
-        return [identity for to, identity in self.acknowledged if to == recipient and not found[identity]]
+        wanted = [
+            identity for to, identity in self.acknowledged if to == recipient and (to, identity) not in self.deleted
+        ]
+        return [identity for identity in wanted if not found[identity]]
 
     def stored(self, recipient: str, through: str) -> Counter[str]:
         """Return how often each message of this run is in a user's folders."""

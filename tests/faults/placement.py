@@ -1,14 +1,15 @@
-"""The placement map as the fault tests see and mend it: through the servers' files, and by compare-and-swap in etcd."""
+"""The placement map as the fault tests see and mend it: through the servers' files, and by planned moves."""
 
 import json
-from base64 import b64decode
 from typing import Any
 
-from tests.hosts.facts import ETCDCTL
-from tests.lab import MAIL, eventually, run_on
+from onedallmail import relocation
+from onedallmail.placement.map import PlacementMap
+from onedallmail.placement.store import PREFIX
+from onedallmail.quorum import read_snapshot
+from tests.lab import MAIL, STACK, eventually, run_on
 
 FOLDER = "/var/lib/onedallmail/placement"
-GROUPS = "/onedallmail/placement/groups/"
 SERVICE = "onedallmail-placement.service"
 
 Groups = dict[str, dict[str, Any]]
@@ -46,22 +47,16 @@ def signal_service(asked: str, name: str) -> None:
 
 
 def give_back(wanted: Groups, within_s: float) -> None:
-    """Give every group the home and standby that it had, and wait until they are served there."""
-    now = groups(MAIL[0])
-    moved = [n for n in wanted if any(now[n][name] != wanted[n][name] for name in ("home", "standby"))]
-    if moved:
-        _move({number: wanted[number] | {"epoch": now[number]["epoch"] + 1} for number in moved})
+    """Give every group the home that it had, as an operator does, and wait until all are served there."""
+    keys = read_snapshot(STACK, PREFIX)
+    now = relocation.placements(keys)
+    moved = [relocation.wish(keys, int(n), group["home"]) for n, group in wanted.items() if _differs(now, n, group)]
+    relocation.ask(STACK, keys, moved)
+    left = relocation.follow(STACK, moved, lambda _: None, stalled_s=within_s)
+    assert not left, f"groups are not where they were: {left}"
     by_home = {name: {n for n, group in wanted.items() if group["home"] == name} for name in MAIL}
     eventually("groups are served where they were", lambda: all(served(n) == by_home[n] for n in MAIL), within_s)
 
 
-def _move(moves: Groups) -> None:
-    """Write groups if none of them changed meanwhile."""
-    read = run_on(MAIL[0], f"{ETCDCTL} get --prefix {GROUPS} --keys-only --write-out=json")
-    revisions = {b64decode(kv["key"]).decode(): kv["mod_revision"] for kv in json.loads(read.stdout)["kvs"]}
-    conditions = "".join(f'mod("{GROUPS}{n}") = "{revisions[f"{GROUPS}{n}"]}"\n' for n in moves)
-    values = {n: json.dumps(json.dumps(group, separators=(",", ":"))) for n, group in moves.items()}
-    puts = "".join(f"put {GROUPS}{n} {value}\n" for n, value in values.items())
-    output = run_on(MAIL[0], f"{ETCDCTL} txn <<'END'\n{conditions}\n{puts}\n\nEND")
-    assert output.code == 0, output
-    assert "SUCCESS" in output.stdout, output
+def _differs(now: PlacementMap, number: str, group: dict[str, Any]) -> bool:
+    return now[int(number)].home != str(group["home"])

@@ -5,7 +5,7 @@ from typing import Any
 from onedallmail.cloud.rules import rules_of
 from onedallmail.cloud.schema import inputs_of, known, outputs_of, plain_type
 from onedallmail.platform.naming import KEY_CLASSES, DataClass
-from onedallmail.platform.regions import AWS_REGIONS
+from onedallmail.platform.regions import AWS_REGIONS, zone_name
 
 ACCOUNT = "123456789012"
 
@@ -63,4 +63,4 @@ def _validation(name: str) -> dict[str, str]:
 def _sync(inputs: dict[str, Any], subnet: str) -> dict[str, Any]:
     zone = subnet.removesuffix("-id")[-1]
     attachment = {"subnetId": subnet, "endpointId": f"vpce-{subnet}"}
-    return {"availabilityZone": f"{inputs['region']}{zone}", "attachments": [attachment]}
+    return {"availabilityZone": zone_name(inputs["region"], zone), "attachments": [attachment]}

@@ -21,7 +21,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 
 from onedallmail.paths import ROOT
 from onedallmail.platform.model import Platform, build_platform
-from onedallmail.platform.regions import AWS_REGIONS
+from onedallmail.platform.regions import AWS_REGIONS, TWO_ZONES, zone_name
 from onedallmail.platform.stack import parse_stack
 
 ALL_OFF = {
@@ -60,7 +60,7 @@ class Made:
 def settings(options: Mapping[str, bool], count: int = 3, target: str = "aws") -> dict[str, Any]:
     """Return a stack file: `count` regions, two mail servers in each but the last, which holds the witness."""
     names = ["eu-central-1", "eu-west-1", "eu-north-1"]
-    names += sorted(AWS_REGIONS - set(names))[: count - len(names)]
+    names += sorted(AWS_REGIONS - TWO_ZONES - set(names))[: count - len(names)]
     regions: list[dict[str, Any]] = []
     for number, name in enumerate(names[:count]):
         voters = number in (0, 1)
@@ -127,7 +127,7 @@ class _Cloud(Mocks):
 def _sync(args: MockResourceArgs, mapping: Mapping[str, str]) -> dict[str, Any]:
     subnet = mapping["subnetId"]
     attachment = {"subnetId": subnet, "endpointId": f"vpce/{subnet}"}
-    return {"availabilityZone": f"{args.inputs['region']}{subnet[-1]}", "attachments": [attachment]}
+    return {"availabilityZone": zone_name(args.inputs["region"], subnet[-1]), "attachments": [attachment]}
 
 
 class _Monitor(MockMonitor):

@@ -75,7 +75,17 @@ class _Monitor(MockMonitor):
 
 
 def _program(stack: Mapping[str, Any]) -> None:
-    names = ("backup", "context", "evidence_store", "hsm", "keys", "log_store", "mail_secrets", "restore_tests")
+    names = (
+        "backup",
+        "backup_reports",
+        "context",
+        "evidence_store",
+        "hsm",
+        "keys",
+        "log_store",
+        "mail_secrets",
+        "restore_tests",
+    )
     part: dict[str, Any] = {n: import_module(f"components.{n}") for n in names}
     config = parse_stack("test", stack)
     context = part["context"].Context(
@@ -91,6 +101,7 @@ def _program(stack: Mapping[str, Any]) -> None:
         r: part["log_store"].LogStore(f"logs-{r}", scope=context, region=r, keys=keys, retention_days=400)
         for r in regions
     }
+    import_module("stacks.log_copies").copy_logs(context, logs, archive)
     part["evidence_store"].EvidenceStore(
         "evidence",
         scope=context,
@@ -104,6 +115,9 @@ def _program(stack: Mapping[str, Any]) -> None:
         "dkim", context=context, region=regions[0], kms_key_arn=pulumi.Output.from_input("arn:key")
     )
     backup = part["backup"].Backup("backup", scope=context, regions=regions, archive=archive, keys=keys)
+    part["backup_reports"].BackupReports(
+        "reports", scope=context, region=archive, regions=regions, keys=keys, logs=logs[archive], retention_days=400
+    )
     for region, vault in backup.vaults.items():
         part["restore_tests"].RestoreTests(
             f"restore-{region}", scope=context, region=region, vault=vault, role_arn=backup.role_arn, keys=keys

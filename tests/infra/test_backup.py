@@ -86,3 +86,28 @@ def test_the_role_of_aws_backup_serves_this_account_only() -> None:
     (statement,) = trust["Statement"]
     assert statement["Principal"] == {"Service": "backup.amazonaws.com"}
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_each_kind_of_job_of_every_region_is_reported() -> None:
+    plans, regions = of_kind("ReportPlan"), {v.inputs["region"] for v in of_kind("Vault").values()}
+    templates = {p.inputs["reportSetting"]["reportTemplate"] for p in plans.values()}
+    assert templates == {"BACKUP_JOB_REPORT", "COPY_JOB_REPORT", "RESTORE_JOB_REPORT"}
+    for plan in plans.values():
+        assert set(plan.inputs["reportSetting"]["regions"]) == regions
+        assert plan.inputs["name"].replace("_", "").isalnum(), "AWS takes no hyphens here"
+        assert plan.inputs["reportDeliveryChannel"]["s3BucketName"] == "reports"
+
+
+def test_only_the_role_of_the_reports_is_allowed_to_write_them_and_under_the_backup_key() -> None:
+    (role,) = of_kind("ServiceLinkedRole").values()
+    assert role.inputs["awsServiceName"] == "reports.backup.amazonaws.com"
+    allowed = [
+        s
+        for s in json.loads(of_kind("BucketPolicy")["reports"].inputs["policy"])["Statement"]
+        if s["Effect"] == "Allow"
+    ]
+    (statement,) = allowed
+    assert statement["Principal"]["AWS"].endswith(":servicelinkedrole/reports")
+    assert statement["Action"] == "s3:PutObject"
+    (rule,) = of_kind("BucketServerSideEncryptionConfiguration")["reports"].inputs["rules"]
+    assert "keys-backup" in rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]

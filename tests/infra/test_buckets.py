@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from .storage_stack import of_kind
+from onedallmail.cloud.iam import Request, denies
+
+from .storage_stack import ACCOUNT, of_kind
 
 PARTS = (
     "BucketVersioning",
@@ -32,7 +34,9 @@ def test_every_region_has_a_locked_log_bucket_and_one_for_access_logs(count: int
     buckets = of_kind("Bucket", count)
     assert sum(name.endswith("-logs") for name in buckets) == count
     assert sum(name.endswith("-access") for name in buckets) == count
-    assert set(of_kind("BucketObjectLockConfiguration", count)) == {n for n in buckets if not n.endswith("-access")}
+    assert set(of_kind("BucketObjectLockConfiguration", count)) == {
+        n for n in buckets if not n.endswith(("-access", "reports"))
+    }
 
 
 def test_only_buckets_whose_writers_refuse_customer_keys_are_under_keys_of_s3() -> None:
@@ -60,10 +64,21 @@ def test_evidence_is_copied_with_its_lock_to_another_region_under_that_region_s_
     assert rule["destination"]["encryptionConfiguration"]["replicaKmsKeyId"]
 
 
-def test_nothing_is_emptied_with_its_bucket_but_the_access_logs_of_a_lab() -> None:
+@pytest.mark.parametrize("count", [3, 5])
+def test_every_region_s_locked_logs_have_a_copy_in_another_region(count: int) -> None:
+    buckets, copied = of_kind("Bucket", count), of_kind("BucketReplicationConfig", count)
+    by_source = {r.inputs["bucket"]: r.inputs["rules"] for r in copied.values()}
+    for name in (n for n in buckets if n.endswith("-logs")):
+        (rule,) = by_source[name]
+        target = buckets[rule["destination"]["bucket"].removeprefix("arn:aws:s3:::")]
+        assert target.inputs["region"] != buckets[name].inputs["region"], name
+        assert target.inputs["objectLockEnabled"] is True, name
+
+
+def test_nothing_is_emptied_with_its_bucket_but_the_access_logs_and_reports_of_a_lab() -> None:
     assert not [n for n, b in of_kind("Bucket").items() if b.inputs["forceDestroy"]]
     emptied = {n for n, b in of_kind("Bucket", target="lab").items() if b.inputs["forceDestroy"]}
-    assert emptied == {n for n in of_kind("Bucket", target="lab") if n.endswith("-access")}
+    assert emptied == {n for n in of_kind("Bucket", target="lab") if n.endswith(("-access", "reports"))}
 
 
 def test_nobody_is_allowed_by_a_bucket_policy_but_named_services_on_behalf_of_the_account() -> None:
@@ -71,7 +86,7 @@ def test_nobody_is_allowed_by_a_bucket_policy_but_named_services_on_behalf_of_th
         statements = json.loads(part.inputs["policy"])["Statement"]
         assert {"TlsOnly", "Tls12Only", "Tls13Only"} <= {s["Sid"] for s in statements}, name
         for statement in statements:
-            if statement["Effect"] == "Allow":
+            if statement["Effect"] == "Allow" and statement["Sid"] != "ReportsWrite":
                 assert set(statement["Principal"]) == {"Service"}, name
                 assert statement["Condition"]["StringEquals"]["aws:SourceAccount"], name
 
@@ -81,3 +96,20 @@ def test_the_dkim_secret_is_under_a_customer_key_and_waits_for_its_end_except_in
         (secret,) = of_kind("Secret", target=target).values()
         assert secret.inputs["recoveryWindowInDays"] == days
         assert secret.inputs["kmsKeyId"]
+
+
+def test_only_the_mail_servers_among_the_stack_s_own_roles_read_the_dkim_secret() -> None:
+    (part,) = of_kind("SecretPolicy").values()
+    assert part.inputs["blockPublicPolicy"] is True
+    document = json.loads(part.inputs["policy"])
+    who = f"arn:aws:iam::{ACCOUNT}:role"
+    for role, account, refused in (
+        (f"{who}/onedallmail-test-eu-central-1-mail", ACCOUNT, False),
+        (f"{who}/onedallmail-test-eu-central-1-witness", ACCOUNT, True),
+        (f"{who}/onedallmail-test-auditor", ACCOUNT, True),
+        (f"{who}/onedallmail-deployment", ACCOUNT, False),
+        ("arn:aws:iam::999988887777:role/onedallmail-test-eu-central-1-mail", "999988887777", True),
+    ):
+        context = {"aws:PrincipalArn": role, "aws:PrincipalAccount": account}
+        call = Request("secretsmanager:GetSecretValue", "*", context)
+        assert denies(document, call) is refused, role

@@ -18,6 +18,7 @@ ACCOUNT, OTHER, STRANGER = "111122223333", "444455556666", "999988887777"
 REGION, BUCKET = "eu-central-1", "arn:aws:s3:::onedallmail-example-logs-1"
 SERVER = f"arn:aws:iam::{ACCOUNT}:role/onedallmail-example-mail"
 REPLICATION = f"arn:aws:iam::{ACCOUNT}:role/onedallmail-example-replication-evidence-eu-north-1"
+LINKED = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/reports.backup.amazonaws.com/AWSServiceRoleForBackupReports"
 S3_LIMIT_BYTES = 20480
 """S3: size of a bucket policy."""
 
@@ -90,6 +91,8 @@ def test_access_logs_come_from_our_buckets_and_load_balancers_only() -> None:
         (SERVER, "false", "1.3", "false", True),
         (REPLICATION, "false", "1.2", "true", False),
         (REPLICATION, "false", "1.1", "true", True),
+        (LINKED, "false", "1.2", "true", False),
+        (LINKED, "false", "1.1", "true", True),
         ("", "true", "1.2", "true", False),
         ("", "true", "1.1", "true", True),
     ],

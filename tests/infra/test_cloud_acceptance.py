@@ -39,6 +39,13 @@ def test_an_error_of_the_emulator_is_no_rejection_and_is_said() -> None:
     assert result.not_checked == ("aws:ssm/patchBaseline:PatchBaseline: newer",)
 
 
+@pytest.mark.parametrize("kind", ["Ingress", "Egress"])
+def test_types_of_a_limit_are_a_pattern(kind: str) -> None:
+    token = f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule"
+    late = report(type=token, errors=["api error InvalidPermission.Duplicate: the specified rule already exists"])
+    assert acceptance.acceptance(late, "test", "digest").counts == {"planned only": 1}
+
+
 @pytest.mark.parametrize("changes", [{"stage": "plan"}, {"stage": "validate"}, {"errors": ["another error"]}])
 def test_what_the_provider_itself_refuses_stays_a_rejection(changes: dict[str, Any]) -> None:
     result = acceptance.acceptance(report(**changes), "test", "digest")

@@ -15,6 +15,7 @@ sys.path.append(str(ROOT / "infra"))
 # infra/ is the program's own folder and no package: its modules are found at run time.
 boundaries: Any = importlib.import_module("components.boundary_documents")
 documents: Any = importlib.import_module("components.guardrail")
+resource_control: Any = importlib.import_module("components.resource_control")
 scps: Any = importlib.import_module("components.service_control")
 
 REGIONS = ("eu-central-1", "eu-west-1", "eu-north-1")
@@ -147,6 +148,41 @@ def test_a_region_of_the_list_that_is_us_east_1_is_open_for_everything() -> None
     document = json.loads(scps.limit_regions(["us-east-1", "us-west-2"]).content)
     assert not denies(document, request("ec2:RunInstances", INSTANCE, region="us-east-1"))
     assert denies(document, request("ec2:RunInstances", INSTANCE, region="us-east-2"))
+
+
+OURS, THEIRS = "o-abcdefghij", "o-strangers1"
+PERSON_OF_OURS: dict[str, str] = {"aws__PrincipalOrgID": OURS, "aws__PrincipalIsAWSService": "false", **TLS}
+SERVICE: dict[str, str] = {"aws__PrincipalIsAWSService": "true", **TLS}
+
+
+@pytest.mark.parametrize(
+    ("context", "stopped"),
+    [
+        (PERSON_OF_OURS, False),
+        ({**PERSON_OF_OURS, "aws__SecureTransport": "false"}, True),
+        ({**PERSON_OF_OURS, "aws__PrincipalOrgID": THEIRS}, True),
+        ({"aws__PrincipalIsAWSService": "false", **TLS}, True),
+        ({**SERVICE, "aws__SourceAccount": ACCOUNT, "aws__SourceOrgID": OURS}, False),
+        ({**SERVICE, "aws__SourceAccount": "999988887777", "aws__SourceOrgID": THEIRS}, True),
+        ({**SERVICE, "aws__SourceAccount": "999988887777"}, True),
+        (SERVICE, False),
+    ],
+    ids=["ours", "without TLS", "another organisation", "none", "for us", "for another", "for a loner", "by itself"],
+)
+def test_nobody_outside_of_the_organisation_reaches_its_data(context: dict[str, str], stopped: bool) -> None:
+    document = json.loads(resource_control.own_principals(OURS).content)
+    for action, resource in (("s3:GetObject", f"{BUCKET}/a"), ("kms:Decrypt", KEY), ("sqs:ReceiveMessage", "*")):
+        assert denies(document, request(action, resource, **context)) is stopped, action
+
+
+def test_a_resource_control_policy_has_what_aws_organizations_takes() -> None:
+    found = resource_control.own_principals(OURS)
+    assert len(found.content) <= documents.MAX_POLICY_CHARACTERS
+    for statement in found.statements:
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+        services = {action.partition(":")[0] for action in statement["Action"]}
+        assert services <= {"kms", "s3", "secretsmanager", "sqs", "sts"}, "of these services a policy reaches"
+        assert "*" not in statement["Action"], "AWS Organizations takes no lone * here"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The management stack puts every account under the guardrails, names who watches, and minds the money."""
 
 import json
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -32,19 +33,44 @@ def attached() -> dict[str, list[str]]:
 def test_the_root_carries_every_guardrail_and_the_quarantine_unit_the_stop() -> None:
     (quarantined,) = (target for target in attached() if target != "r-ab12")
     assert sorted(attached()["r-ab12"]) == [
+        "ai-opt-out",
         "limit-regions",
+        "own-principals",
         "protect-detection",
         "protect-evidence",
         "require-encryption",
     ]
     assert attached()[quarantined] == ["quarantine"]
-    assert all(len(names) < 5 for names in attached().values()), "FullAWSAccess is the fifth at most"
+    kinds = Counter(p.inputs["type"] for p in of_type("organizations/policy:Policy"))
+    assert kinds == {
+        "SERVICE_CONTROL_POLICY": 5,
+        "RESOURCE_CONTROL_POLICY": 1,
+        "AISERVICES_OPT_OUT_POLICY": 1,
+    }
+    assert kinds["SERVICE_CONTROL_POLICY"] - 1 < 5, "FullAWSAccess is the fifth at most; one is at the quarantine"
+
+
+def test_the_organisation_s_data_is_for_its_own_principals() -> None:
+    (organization,) = of_type("organizations/organization:Organization")
+    (policy,) = (p for p in of_type("organizations/policy:Policy") if p.inputs["type"] == "RESOURCE_CONTROL_POLICY")
+    assert policy.inputs["type"] in organization.inputs["enabledPolicyTypes"]
+    (strangers, *_) = json.loads(policy.inputs["content"])["Statement"]
+    assert strangers["Condition"]["StringNotEqualsIfExists"] == {"aws:PrincipalOrgID": organization.id}
 
 
 def test_policies_are_documents_that_deny_and_grant_nothing() -> None:
-    for policy in of_type("organizations/policy:Policy"):
+    found = [p for p in of_type("organizations/policy:Policy") if p.inputs["type"] != "AISERVICES_OPT_OUT_POLICY"]
+    assert found
+    for policy in found:
         document = json.loads(policy.inputs["content"])
         assert {s["Effect"] for s in document["Statement"]} == {"Deny"}, policy.name
+
+
+def test_no_account_lets_aws_use_its_content_for_ai_services() -> None:
+    (policy,) = (p for p in of_type("organizations/policy:Policy") if p.inputs["type"] == "AISERVICES_OPT_OUT_POLICY")
+    default = json.loads(policy.inputs["content"])["services"]["default"]
+    assert default["opt_out_policy"]["@@assign"] == "optOut"
+    assert default["@@operators_allowed_for_child_policies"] == ["@@none"], "an account could opt in again"
 
 
 def test_accounts_stand_in_their_units_and_are_never_closed_by_a_run() -> None:

@@ -46,6 +46,12 @@ def test_every_vpc_logs_all_packets_with_what_an_investigation_asks_for() -> Non
         }
 
 
+def test_subnets_lie_in_zones_that_their_region_offers() -> None:
+    made = of_type(network(count=6), "ec2/subnet")
+    tokyo = {m.inputs["availabilityZone"] for m in made if m.inputs["region"] == "ap-northeast-1"}
+    assert tokyo == {"ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"}, "Tokyo has no b for new accounts"
+
+
 def test_default_group_table_and_acl_let_nothing_through() -> None:
     made = network()
     for type_ in ("ec2/defaultSecurityGroup", "ec2/defaultRouteTable", "ec2/defaultNetworkAcl"):

@@ -11,11 +11,14 @@ import pytest
 
 from onedallmail.placement import files
 from onedallmail.placement.agent import Agent
+from onedallmail.placement.courier import Answer, Courier, Job, Verb
 from onedallmail.placement.fence import Fence
 from onedallmail.placement.lease import LeaseKeeper
 from onedallmail.placement.prepare import Preparer
+from onedallmail.placement.request import as_request
 from onedallmail.placement.settings import Settings, parse_settings
 from onedallmail.placement.store import (
+    SEEDING,
     Compare,
     EtcdError,
     Renewal,
@@ -24,6 +27,7 @@ from onedallmail.placement.store import (
     Transaction,
     alive_key,
     group_key,
+    move_key,
 )
 
 
@@ -44,7 +48,11 @@ def raw_settings(directory: Path, **changes: Any) -> dict[str, Any]:
         },
         "lease": {"ttl_s": 8, "request_timeout_s": 1.5, "patience_s": 60},
         "fence": {"ports": [10024, 10993], "file": str(directory / "fence.nft")},
-        "preparation": {"socket": str(directory / "mailboxes.sock"), "wait_s": 10},
+        "preparation": {
+            "socket": str(directory / "mailboxes.sock"),
+            "wait_s": 10,
+            "merging": str(directory / "merging.json"),
+        },
         "directory": str(directory),
         "interval_s": 5,
         "transport_local": "lmtp:unix:private/lmtp",
@@ -97,6 +105,10 @@ class MemoryStore:
     committed: list[Transaction] = field(default_factory=list)
     _ids: "count[int]" = field(default_factory=lambda: count(7000))
 
+    def ask_for(self, number: int, to: str) -> None:
+        """Want a group elsewhere, as an operator's command does."""
+        self.put(move_key(number), as_request(to), 0)
+
     def put_group(self, number: int, home: str, standby: str, epoch: int) -> None:
         """Write a group, as an operator does."""
         self.put(group_key(number), json.dumps({"home": home, "standby": standby, "epoch": epoch}), 0)
@@ -115,22 +127,17 @@ class MemoryStore:
             found, self.revision, {k: self.changes[k] for k in found}, {k: self.bound.get(k, 0) for k in found}
         )
 
-    def create(self, prefix: str, values: Mapping[str, str]) -> bool:
-        """Write the values if nothing is under the prefix."""
-        self._expire()
-        if any(key.startswith(prefix) for key in self.values):
-            return False
-        self.created += 1
-        self._write(values, 0)
-        return True
-
     def commit(self, transaction: Transaction) -> bool:
         """Carry out a transaction."""
         self._expire()
         if not all(self._holds(compare) for compare in transaction.compares):
             return False
-        self.committed.append(transaction)
+        self.created += any(compare.prefix for compare in transaction.compares)
+        if not any(compare.key == SEEDING for compare in transaction.compares):
+            self.committed.append(transaction)
         self._write(transaction.puts, 0)
+        for key in transaction.deletes:
+            self._delete(key)
         return True
 
     def wait(self, prefix: str, after_revision: int, timeout_s: float) -> bool:  # noqa: ARG002 - time stands
@@ -173,6 +180,8 @@ class MemoryStore:
 
     def _holds(self, compare: Compare) -> bool:
         found = {Target.CHANGED: self.changes, Target.CREATED: self.births, Target.LEASE: self.bound}[compare.target]
+        if compare.prefix:
+            return all(value == compare.value for key, value in found.items() if key.startswith(compare.key))
         return found.get(compare.key, 0) == compare.value
 
     def _write(self, values: Mapping[str, str], lease: int) -> None:
@@ -237,6 +246,28 @@ class StandInPreparer(Preparer):
         return dict(wanted)
 
 
+class StandInCourier(Courier):
+    """A mailboxes service that does what it is asked for, unless it is told to refuse a verb of some groups."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
+        """Begin willing."""
+        super().__init__(directory / "mailboxes.sock", lambda: None, clock)
+        self.refused: dict[Verb, set[int]] = {Verb.SYNC: set(), Verb.HANDOVER: set()}
+        self.asked: list[tuple[Verb, set[int], set[int]]] = []
+        self.serves: Callable[[], set[int]] = set
+        self.waits = False
+
+    def work(self) -> None:
+        """Carry out the job if it is time."""
+        if self._job is not None and self._job.not_before <= self._clock() and not self.waits:
+            super().work()
+
+    def _asked(self, job: Job) -> Answer:
+        self.asked.append((job.verb, set(job.groups), self.serves()))
+        refused = self.refused[job.verb]
+        return Answer(job, frozenset(set(job.groups) - refused), dict.fromkeys(refused, "the standby is not ready"))
+
+
 class Service:
     """One placement service without threads: each of its turns is a call."""
 
@@ -256,13 +287,25 @@ class Service:
         )
         own = settings(directory, server=server)
         self.preparer = StandInPreparer(directory, files.read_prepared(directory), store.clock)
-        self.agent = Agent(own, store, self.keeper, self.preparer, self.fence, settled_s=0, clock=store.clock)
+        self.courier = StandInCourier(directory, store.clock)
+        self.courier.serves = lambda: self.serves
+        self.agent = Agent(
+            own,
+            store,
+            self.keeper,
+            self.preparer,
+            self.fence,
+            courier=self.courier,
+            settled_s=0,
+            clock=store.clock,
+        )
 
     def turn(self) -> bool:
         """Renew the lease, follow the map, prepare, and follow again; return whether etcd answered."""
         self.keeper.turn()
         self.agent.step()
         self.preparer.work()
+        self.courier.work()
         return self.agent.step()
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from onedallmail.platform.regions import AWS_REGIONS
+from onedallmail.platform.regions import AWS_REGIONS, TWO_ZONES
 from onedallmail.platform.stack import LAB_CANNOT
 
 SMALL: dict[str, Any] = {
@@ -30,7 +30,7 @@ def small() -> dict[str, Any]:
 @st.composite
 def stacks(draw: st.DrawFn) -> dict[str, Any]:
     """Draw the settings of a valid stack: 2 to 12 mail regions, 1 to 12 mail servers in each, one witness region."""
-    names = draw(st.permutations(sorted(AWS_REGIONS)))
+    names = draw(st.permutations(sorted(AWS_REGIONS - TWO_ZONES)))
     count = draw(st.integers(2, 12))
     prefix = draw(st.integers(16, 21))
     regions: list[dict[str, Any]] = []

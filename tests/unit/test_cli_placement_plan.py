@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from onedallmail import quorum
 from onedallmail.cli.placement_plan import plan_command
 from onedallmail.directory import session
 from onedallmail.placement.map import Placement, PlacementMap, initial
@@ -15,6 +16,8 @@ from onedallmail.stackfile import load_platform
 PLATFORM = load_platform("lab")
 GROUPS = PLATFORM.config.placement_groups
 REGIONS = {server.name: server.region for server in PLATFORM.mail_servers}
+KEPT: dict[str, bytes] = {}
+"""The states of servers in etcd."""
 
 
 @pytest.fixture
@@ -22,6 +25,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> PlacementMap:
     """The map that a server tells, one mailbox in each group; tests change it in place."""
     placements = initial(GROUPS, REGIONS)
     monkeypatch.setattr(session, "placements", lambda _: placements or None)
+    monkeypatch.setattr(quorum, "read_keys", lambda *_: KEPT)
     counts = {str(number): 1 for number in range(GROUPS)}
     monkeypatch.setattr(session, "read", lambda *_: session.Answer(counts, None))
     return placements
@@ -49,6 +53,25 @@ def test_a_drained_server_s_groups_are_shown_with_reason_and_cost(told: Placemen
     assert {m["group"] for m in document["moves"] if "draining" in m["reason"]} == its
     assert (document["unit"], document["copied"], document["more"]) == ("mailboxes", len(its), False)
     assert "draining" in run("--drain", "a1")[1]
+
+
+def test_a_server_that_is_draining_in_etcd_is_drained_in_the_plan(
+    told: PlacementMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KEPT, "/onedallmail/placement/servers/a1", b'{"state":"draining"}')
+    its = {number for number, p in told.items() if "a1" in (p.home, p.standby)}
+    assert {m["group"] for m in json.loads(run("--json")[1])["moves"]} >= its
+
+
+@pytest.mark.usefixtures("told")
+def test_without_a_quorum_the_plan_is_made_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: str) -> dict[str, bytes]:
+        msg = "the quorum gives no answer"
+        raise quorum.QuorumError(msg)
+
+    monkeypatch.setattr(quorum, "read_keys", lost)
+    code, text = run()
+    assert (code, "as if all servers served" in text) == (0, True), text
 
 
 @pytest.mark.usefixtures("told")

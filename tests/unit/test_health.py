@@ -22,7 +22,7 @@ WELL = Facts(
     lease_held=True,
     queued=3,
     disk_free={"/": 0.6, "/var/vmail": 0.5},
-    clock_offset_s=0.002,
+    clock_error_s=0.002,
     certificate_days={"server.crt": 80.0},
     services_down=(),
     oldest_copy_s=4.0,
@@ -33,8 +33,8 @@ BAD: tuple[tuple[str, object, Check, Level, set[int]], ...] = (
     ("directory_ready", False, Check.DIRECTORY, Level.CRITICAL, {*MX, *CLIENTS}),
     ("disk_free", {"/var/spool/postfix": 0.01}, Check.DISK, Level.CRITICAL, {*MX, *CLIENTS}),
     ("disk_free", {"/": 0.1}, Check.DISK, Level.WARNING, set()),
-    ("clock_offset_s", -45.0, Check.CLOCK, Level.CRITICAL, {*MX, *CLIENTS}),
-    ("clock_offset_s", 0.7, Check.CLOCK, Level.WARNING, set()),
+    ("clock_error_s", 45.0, Check.CLOCK, Level.CRITICAL, {*MX, *CLIENTS}),
+    ("clock_error_s", 0.7, Check.CLOCK, Level.WARNING, set()),
     ("certificate_days", {"public.crt": -0.5}, Check.CERTIFICATE, Level.CRITICAL, {*MX, *CLIENTS}),
     ("certificate_days", {"public.crt": 5.0}, Check.CERTIFICATE, Level.WARNING, set()),
     ("services_down", ("rspamd",), Check.SERVICES, Level.CRITICAL, set()),
@@ -71,6 +71,11 @@ def test_what_was_not_measured_is_never_well(missing: set[str]) -> None:
     assert sum(f.level is Level.UNKNOWN for f in found) == len(missing)
     assert worst(found) is Level.UNKNOWN
     assert closed_ports(found, MX, CLIENTS) == frozenset(), "what is not known closes nothing"
+
+
+def test_a_container_is_not_asked_for_its_clock() -> None:
+    found = findings(replace(WELL, clock_error_s=None), LIMITS, mail=True, own_clock=False)
+    assert worst(found) is Level.OK
 
 
 def test_a_witness_is_not_asked_for_mailboxes() -> None:

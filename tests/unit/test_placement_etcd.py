@@ -159,16 +159,16 @@ def test_an_empty_prefix_is_read(identity: Path) -> None:
     assert (found.values, found.revision, found.changed) == ({}, 12, 0)
 
 
-@pytest.mark.parametrize(("answer", "created"), [({"succeeded": True}, True), ({}, False)])
-def test_creation_is_one_transaction_on_the_absence_of_the_whole_prefix(
-    identity: Path, answer: dict[str, Any], created: bool
-) -> None:
-    with serving(GatewayServer(server_context(identity), answer)) as voter:
-        assert client(identity, voter.url).create(PREFIX, {"/p/0": "x", "/p/1": "y"}) is created
-    [(path, asked)] = voter.asked
-    assert path == "/v3/kv/txn"
+def test_a_condition_may_be_of_a_whole_prefix_and_keys_are_deleted(identity: Path) -> None:
+    with serving(GatewayServer(server_context(identity), {"succeeded": True})) as voter:
+        absent = Compare(PREFIX, Target.CREATED, 0, prefix=True)
+        assert client(identity, voter.url).commit(Transaction((absent,), {"/p/0": "x"}, ("/q",)))
+    [(_, asked)] = voter.asked
     assert asked["compare"] == [{**RANGE, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}]
-    assert [put["request_put"]["value"] for put in asked["success"]] == [encoded("x"), encoded("y")]
+    assert asked["success"] == [
+        {"request_put": {"key": encoded("/p/0"), "value": encoded("x")}},
+        {"request_delete_range": {"key": encoded("/q")}},
+    ]
     assert "failure" not in asked
 
 

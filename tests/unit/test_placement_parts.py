@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from onedallmail.placement import fence as fence_module
+from onedallmail.placement.courier import Courier, Job, Verb
 from onedallmail.placement.fence import Fence
 from onedallmail.placement.prepare import ABSENT_WAIT_S, Preparer
 from onedallmail.placement.store import EtcdError
@@ -145,6 +146,49 @@ def test_groups_are_prepared_over_the_socket(tmp_path: Path, mailboxes: Mailboxe
     assert [json.loads(line) for line in mailboxes.asked] == [{"prepare": [[3, 2], [5, 4]]}]
     assert preparer.allowed == preparer.prepared == {1: 7, 3: 2, 5: 4}
     assert told == ["change"]
+
+
+def test_groups_are_handed_over_over_the_socket(tmp_path: Path, mailboxes: Mailboxes, clock: Clock) -> None:
+    told: list[str] = []
+    mailboxes.answers.append('{"handed": [5], "failed": {"3": "a session does not end"}}\n')
+    courier = Courier(tmp_path / "mailboxes.sock", lambda: told.append("change"), clock)
+    courier.work()
+    assert not courier.busy
+    courier.give(Job(Verb.HANDOVER, {5: 4, 3: 2}, {5: 90, 3: 91}, clock.now))
+    assert courier.busy
+    assert courier.fetch() is None
+    courier.work()
+    answer = courier.fetch()
+    assert answer is not None
+    assert [json.loads(line) for line in mailboxes.asked] == [{"handover": [[3, 2], [5, 4]]}]
+    assert (answer.done, answer.why(3), answer.why(5)) == ({5}, "a session does not end", "")
+    assert told == ["change"]
+    assert courier.fetch() is None
+    assert not courier.busy
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "mailboxes.sock"),
+        ("[]\n", "it answered"),
+        ('{"error": "ValueError: x"}\n', "ValueError: x"),
+        ('{"synced": [null]}\n', "mailboxes.sock"),
+        ('{"synced": [9]}\n', "no reason given"),
+        ('{"synced": [], "failed": []}\n', "no reason given"),
+    ],
+)
+def test_an_answer_that_is_none_moves_nothing(
+    tmp_path: Path, mailboxes: Mailboxes, clock: Clock, answer: str, reason: str
+) -> None:
+    mailboxes.answers.append(answer)
+    courier = Courier(tmp_path / "mailboxes.sock", lambda: None, clock)
+    courier.give(Job(Verb.SYNC, {3: 2}, {3: 90}, clock.now))
+    courier.work()
+    found = courier.fetch()
+    assert found is not None
+    assert found.done == frozenset()
+    assert reason in found.why(3)
 
 
 @pytest.mark.parametrize("answer", ["", "no JSON\n", "[]\n", '{"prepared": 3}\n', '{"prepared": [[3, 1]]}\n'])

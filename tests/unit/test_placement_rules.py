@@ -35,20 +35,29 @@ def test_only_a_patient_server_takes_over_from_one_it_never_saw(alive: set[str],
 
 @given(MAPS, NAMES, st.sampled_from(sorted(SERVERS)))
 def test_a_server_takes_over_as_the_standby_only(placements: PlacementMap, gone: set[str], server: str) -> None:
-    found = set(rules.orphans(placements, gone, server))
+    found = set(rules.orphans(placements, gone, server, ()))
     for number, placement in placements.items():
         assert (number in found) == (placement.home in gone and placement.standby == server)
 
 
 @given(MAPS, NAMES)
 def test_no_group_is_an_orphan_of_two_servers(placements: PlacementMap, gone: set[str]) -> None:
-    found = [number for server in SERVERS for number in rules.orphans(placements, gone, server)]
+    found = [number for server in SERVERS for number in rules.orphans(placements, gone, server, ())]
     assert len(found) == len(set(found))
+
+
+@given(MAPS, st.sets(st.integers(0, 400)))
+def test_what_is_being_merged_into_a_server_is_not_taken_over_by_it(
+    placements: PlacementMap, merging: set[int]
+) -> None:
+    every = rules.orphans(placements, {"a1"}, "b1", ())
+    assert set(rules.orphans(placements, {"a1"}, "b1", merging)) == set(every) - merging
+    assert rules.orphans(placements, {"a1"}, "b1", None) == ()
 
 
 @given(MAPS, NAMES, st.sampled_from(sorted(SERVERS)))
 def test_each_flip_is_small_and_names_all_its_conditions(placements: PlacementMap, gone: set[str], server: str) -> None:
-    numbers, changes = rules.orphans(placements, gone, server), changes_of(placements)
+    numbers, changes = rules.orphans(placements, gone, server, ()), changes_of(placements)
     transactions = rules.flips(numbers, placements, changes, server, 7)
     keys = [key for transaction in transactions for key in transaction.puts]
     assert sorted(keys) == sorted(group_key(n) for n in numbers)
@@ -69,7 +78,7 @@ def test_many_groups_take_several_transactions() -> None:
 
 @given(MAPS)
 def test_home_and_standby_change_places_and_the_epoch_grows(placements: PlacementMap) -> None:
-    numbers = rules.orphans(placements, {"a1"}, "b1")
+    numbers = rules.orphans(placements, {"a1"}, "b1", ())
     for transaction in rules.flips(numbers, placements, changes_of(placements), "b1", 7):
         for key, value in transaction.puts.items():
             number = int(key.rpartition("/")[2])

@@ -1,5 +1,6 @@
 """A server that lost its lease is closed before etcd forgets it, and its standbys take over its groups, once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,34 @@ def test_a_server_whose_key_was_deleted_closes_and_begins_anew(
     services["a1"].turn()
     assert services["a1"].is_open
     assert alive_key("a1") in store.values
+
+
+@pytest.mark.parametrize("text", ["{}", "no JSON", '{"groups": ["1"]}', "[]"])
+def test_without_knowing_what_is_being_merged_nothing_is_taken_over(
+    store: MemoryStore, services: dict[str, Service], text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = homes(store)
+    for service in services.values():
+        (service.directory / "merging.json").write_text(text)
+    pass_time(store, 12, services, "a1")
+    assert homes(store) == before
+    assert "look at mailboxes" in caplog.text
+    for service in services.values():
+        (service.directory / "merging.json").unlink()
+    pass_time(store, 1, services, "a1")
+    assert of(store, "a1") == set()
+
+
+def test_a_group_that_is_being_merged_waits_and_the_others_move(
+    store: MemoryStore, services: dict[str, Service]
+) -> None:
+    """Its standby holds neither all that it had nor all that the home has."""
+    number = min(of(store, "a1"))
+    standby = services[homes(store)[number].standby]
+    (standby.directory / "merging.json").write_text(json.dumps({"groups": [number]}))
+    pass_time(store, 12, services, "a1")
+    assert of(store, "a1") == {number}
+    assert number not in standby.serves
+    (standby.directory / "merging.json").write_text('{"groups": []}')
+    pass_time(store, 1, services, "a1")
+    assert number in standby.serves

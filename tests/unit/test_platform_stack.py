@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from onedallmail.platform.addresses import ZONES
 from onedallmail.platform.model import build_platform
+from onedallmail.platform.regions import AWS_REGIONS, zone_name
 from onedallmail.platform.stack import StackError, parse_stack
 from onedallmail.stackfile import load_stack
 
@@ -73,6 +75,21 @@ def test_a_wrong_stack_is_refused_with_path_and_way_out(
     assert text.startswith("Pulumi.lab.yaml: ")
     for part in says:
         assert part in text
+
+
+def test_a_region_of_two_zones_is_refused_on_aws_and_taken_in_a_lab() -> None:
+    settings = small()
+    settings["regions"][0]["name"] = "us-west-1"
+    assert parse_stack("test", {**settings, "target": "lab"}).regions[0].name == "us-west-1"
+    with pytest.raises(StackError, match="us-west-1 has two availability zones"):
+        parse_stack("test", {**settings, "target": "aws"})
+
+
+def test_zones_have_the_names_that_aws_offers_in_each_region() -> None:
+    assert [zone_name("eu-central-1", zone) for zone in ZONES] == ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+    assert [zone_name("ap-northeast-1", zone)[-1] for zone in ZONES] == ["a", "c", "d"], "Tokyo has no b"
+    assert [zone_name("ca-central-1", zone)[-1] for zone in ZONES] == ["a", "b", "d"]
+    assert all(len({zone_name(region, zone) for zone in ZONES}) == len(ZONES) for region in AWS_REGIONS)
 
 
 def test_two_wrong_fields_are_both_named() -> None:

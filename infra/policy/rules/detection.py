@@ -12,6 +12,7 @@ MACIE = "aws:macie2/account:Account"
 INSPECTOR = "aws:inspector2/enabler:Enabler"
 ORGANIZATION = "aws:organizations/organization:Organization"
 INSPECTED = ("EC2",)
+POLICIES = ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY", "AISERVICES_OPT_OUT_POLICY")
 
 
 @resource_rule(
@@ -96,15 +97,17 @@ def inspector_scans_servers(enabler: Resource) -> Iterator[str]:
     "The organisation can bind its accounts by policies",
     severity=Severity.HIGH,
     controls=("iso27001:A.5.15", "iso27001:A.5.23", "soc2:CC5.2", "soc2:CC6.3"),
-    remediation="Set feature_set to ALL and enable SERVICE_CONTROL_POLICY",
+    remediation="Set feature_set to ALL and enable the policies of controls and of AI services",
     applies_to=(ORGANIZATION,),
 )
 def organization_all_features(organization: Resource) -> Iterator[str]:
-    """Guardrails are service control policies; billing features alone know none."""
+    """Guardrails are policies that bind principals, and policies that bind resources; billing features know none."""
     if (organization.props.get("featureSet") or "ALL") != "ALL":
         yield "has consolidated billing only"
-    if "SERVICE_CONTROL_POLICY" not in organization.props.texts("enabledPolicyTypes"):
-        yield "does not enable service control policies"
+    enabled = organization.props.texts("enabledPolicyTypes")
+    for kind in POLICIES:
+        if kind not in enabled:
+            yield f"does not enable {kind}"
 
 
 RULES: tuple[AnyRule, ...] = (

@@ -11,6 +11,7 @@ KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"
 KEY_POLICY = "aws:kms/keyPolicy:KeyPolicy"
 SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a resource type
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"  # noqa: S105 - a resource type
 CERTIFICATE = "aws:acm/certificate:Certificate"
 LONGEST_ROTATION_DAYS = 365
 DELETION_WINDOW_DAYS = 30
@@ -172,7 +173,7 @@ def secret_recoverable(secret: Resource) -> Iterator[str]:
     severity=Severity.CRITICAL,
     controls=("iso27001:A.5.17", "iso27001:A.8.3", "soc2:CC6.1"),
     remediation="Name the principals in the policy",
-    applies_to=(SECRET, "aws:secretsmanager/secretPolicy:SecretPolicy"),
+    applies_to=(SECRET, SECRET_POLICY),
 )
 def secret_policy_not_public(secret: Resource) -> Iterator[str]:
     """Access is given by the roles' own policies; a resource policy only narrows it."""

@@ -158,8 +158,26 @@ def evidence_locked(bucket: Resource, stack: Stack) -> Iterator[str]:
 )
 def evidence_replicated(bucket: Resource, stack: Stack) -> Iterator[str]:
     """The copy itself needs none."""
-    if bucket.props.get("tags.DataClass") != DataClass.EVIDENCE.value or _is_copy(bucket, stack):
-        return
+    if bucket.props.get("tags.DataClass") == DataClass.EVIDENCE.value and not _is_copy(bucket, stack):
+        yield from _copied_elsewhere(bucket, stack)
+
+
+@stack_rule(
+    "logs-replicated",
+    "Locked logs have a copy in another region",
+    severity=Severity.HIGH,
+    controls=("iso27001:A.8.15", "iso27001:A.8.14", "iso27001:A.5.28", "soc2:CC7.3", "soc2:CC9.1"),
+    remediation="Add aws.s3.BucketReplicationConfig to a locked log bucket of another region",
+    applies_to=(storage.BUCKET,),
+)
+def logs_replicated(bucket: Resource, stack: Stack) -> Iterator[str]:
+    """A bucket that takes others' copies needs one too: S3 copies no copies, and it has logs of its own."""
+    locked = stack.naming(bucket, storage.OBJECT_LOCK, by="bucket")
+    if bucket.props.get("tags.DataClass") == DataClass.LOGS.value and locked:
+        yield from _copied_elsewhere(bucket, stack)
+
+
+def _copied_elsewhere(bucket: Resource, stack: Stack) -> Iterator[str]:
     targets = [t for r in stack.naming(bucket, storage.REPLICATION, by="bucket") for t in _targets(r, stack)]
     if not targets:
         yield "has no copy"
@@ -220,6 +238,7 @@ RULES: tuple[AnyRule, ...] = (
     bucket_has_lifecycle,
     evidence_locked,
     evidence_replicated,
+    logs_replicated,
     region_encrypts_volumes,
     region_keeps_snapshots_private,
 )

@@ -22,11 +22,12 @@ def plain_errors() -> Iterator[None]:
     """End the command with one line on what is wrong and what to do, exit code 1."""
     from onedallmail.directory.errors import DirectoryError  # noqa: PLC0415 - quick start of the command line
     from onedallmail.lab.errors import LabError  # noqa: PLC0415 - as above
+    from onedallmail.migration.errors import MigrationError  # noqa: PLC0415 - as above
     from onedallmail.platform.stack import StackError  # noqa: PLC0415 - as above
 
     try:
         yield
-    except (DirectoryError, LabError, StackError) as error:
+    except (DirectoryError, LabError, MigrationError, StackError) as error:
         err.print("[red]error:[/red]", end=" ")
         err.print(str(error), soft_wrap=True, markup=False)
         raise typer.Exit(1) from error

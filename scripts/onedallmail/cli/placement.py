@@ -1,4 +1,4 @@
-"""`onedallmail placement`: where mailboxes live, who is alive, and the last failovers.
+"""`onedallmail placement`: where mailboxes live, who is alive, the last failovers, plans and moves.
 
 Exit codes: 0 told, 1 no server told its map.
 """
@@ -8,13 +8,15 @@ from typing import Any
 import typer
 
 from .answer import AsJson, Stack, err, print_json, print_table, say
+from .placement_move import drain_command, move_command, rebalance_command, undrain_command
+from .placement_plan import plan_command
 
 app = typer.Typer(help="Homes of the mailboxes.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `show` a command of its own, so that others can join it."""
+app.command("plan")(plan_command)
+app.command("move")(move_command)
+app.command("drain")(drain_command)
+app.command("undrain")(undrain_command)
+app.command("rebalance")(rebalance_command)
 
 
 @app.command("show")

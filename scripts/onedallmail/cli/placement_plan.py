@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .answer import AsJson, Stack, plain_errors, print_json, print_table, say
+from .answer import AsJson, Stack, err, plain_errors, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from onedallmail.placement.fleet import Fleet
+    from onedallmail.placement.fleet import Fleet, State
     from onedallmail.placement.plan import Plan
 
 _COUNTS = """
@@ -42,7 +42,7 @@ def plan_command(
     with plain_errors():
         try:
             fleet = _fleet(stack, wishes, drain or [], retire or [], leave_region or [])
-            found = plan(fleet, _present(stack), _sizes(stack, sizes), tolerance=tolerance / 100, most=most)
+            found = plan(fleet, _present(stack), sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
         except PlacementError as error:
             raise DirectoryError(str(error)) from error
     unit = "bytes" if sizes else "mailboxes"
@@ -61,11 +61,24 @@ def _fleet(stack: str, wishes: Path | None, drain: list[str], retire: list[str],
     wished = parse_wishes(_json(wishes) if wishes else {})
     asked = dict.fromkeys(drain, State.DRAINING) | dict.fromkeys(retire, State.RETIRED)
     return fleet_with(
-        Wishes(wished.weights, {**wished.states, **asked}, wished.pins),
+        Wishes(wished.weights, {**_states(stack), **wished.states, **asked}, wished.pins),
         {server.name: server.region for server in platform.mail_servers},
         platform.config.placement_groups,
         leaving=frozenset(leaving),
     )
+
+
+def _states(stack: str) -> dict[str, "State"]:
+    """Return the states of servers in etcd; without a quorum they are left out, and that is said."""
+    from onedallmail.placement.store import SERVERS  # noqa: PLC0415 - as above
+    from onedallmail.quorum import QuorumError, read_keys  # noqa: PLC0415 - as above
+    from onedallmail.relocation import states  # noqa: PLC0415 - as above
+
+    try:
+        return states(read_keys(stack, SERVERS))
+    except QuorumError as error:
+        err.print(f"planned as if all servers served: {error}", soft_wrap=True, markup=False)
+        return {}
 
 
 def _present(stack: str) -> dict[int, Any]:
@@ -79,7 +92,8 @@ def _present(stack: str) -> dict[int, Any]:
     return present
 
 
-def _sizes(stack: str, path: Path | None) -> dict[int, int]:
+def sizes_of(stack: str, path: Path | None) -> dict[int, int]:
+    """Return the size of each group: bytes as a file says, else the number of its mailboxes in the directory."""
     from onedallmail.directory.session import read  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import PlanError  # noqa: PLC0415 - as above
 

@@ -38,7 +38,7 @@ def status_command(stack: Stack = "lab", as_json: AsJson = False) -> None:
 
 
 def _show(view: "Overview") -> None:
-    columns = ("Server", "Region", "Role", "State", "Lease", "Home of", "Standby of", "Queue", "Lag s", "Oldest copy s")
+    columns = ("Server", "Region", "State", "Lease", "Home", "Standby", "Queue", "Lag s", "Copy s")
     print_table(columns, [_row(server) for server in view.servers])
     for failover in view.failovers:
         took = f"{failover['groups']} groups from {failover['from']} to {failover['to']} in {failover['seconds']} s"
@@ -53,4 +53,4 @@ def _row(server: "ServerView") -> tuple[str, ...]:
     lease = {True: "held", False: "none", None: "-"}[server.alive]
     counts = (str(server.homes), str(server.standbys), "-" if server.queued is None else str(server.queued))
     times = tuple("-" if value is None else f"{value:.1f}" for value in (server.lag_s, server.oldest_copy_s))
-    return (server.name, server.region, server.role, server.level, lease, *counts, *times)
+    return (server.name, server.region, server.level, lease, *counts, *times)

@@ -28,7 +28,7 @@ APPLY_TIMEOUT_S = 40
 """One apply; what takes longer waits for something that the emulator never does."""
 APPLY_JOBS = 24
 """Most of an apply is waiting for the provider to look again."""
-RUN_TIMEOUT_S = 1500
+RUN_TIMEOUT_S = 3600
 
 ACCEPTED, REJECTED, UNMAPPED = "accepted", "rejected", "not mapped"
 NOT_HELD = "planned only"
@@ -40,6 +40,16 @@ EMULATOR_LIMITS = (
         r"InvalidPermission\.Duplicate",
         "the emulator answered late and was asked again; the program's own tests refuse equal rules",
     ),
+    (
+        r"aws:budgets/budget:",
+        r"DuplicateRecordException",
+        "the emulator answered late and was asked again; a stack has one budget",
+    ),
+    (
+        r"aws:iam/instanceProfile:",
+        r"EntityAlreadyExists",
+        "the emulator answered late and was asked again; a role of a region has one profile",
+    ),
     (r"aws:ssm/patchBaseline:", r"InvalidResourceId", "the emulator takes no tags on patch baselines"),
     (
         r"aws:route53/queryLog:",
@@ -47,7 +57,7 @@ EMULATOR_LIMITS = (
         "the emulator looks for the log group in one region only",
     ),
 )
-"""Type, error of an apply, and why it is the emulator's. Each such resource was validated and planned before."""
+"""Patterns of type and of an apply's error, and why it is the emulator's. Each was validated and planned before."""
 
 
 class ValidatorError(RuntimeError):
@@ -191,7 +201,7 @@ def emulator_limit(result: Mapping[str, Any]) -> str:
     if result["verdict"] != REJECTED or result.get("stage") not in ("apply", "provider call"):
         return ""
     text = " ".join(result["errors"])
-    found = (why for kind, error, why in EMULATOR_LIMITS if result["type"].startswith(kind) and re.search(error, text))
+    found = (why for kind, error, why in EMULATOR_LIMITS if re.match(kind, result["type"]) and re.search(error, text))
     return next(found, "")
 
 

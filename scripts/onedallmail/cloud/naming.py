@@ -19,6 +19,9 @@ LB_KINDS = {"network": "net", "gateway": "gwy"}
 ZONES = "abc"
 """Availability zones that each region has in the lab."""
 
+ZONE_LETTERS = "abcd"
+"""Letters of zones that a subnet may name: some regions have a zone d for one of the first three."""
+
 SUFFIX_DIGITS = 7
 """Hexadecimal digits that pulumi-aws appends to the name of a resource."""
 
@@ -117,25 +120,25 @@ def zone_code(region: str) -> str:
 
 def zone_id(region: str, letter: str) -> str:
     """Return the id of an availability zone; in the lab zone a is the first everywhere."""
-    return f"{zone_code(region)}-az{ZONES.index(letter) + 1}"
+    return f"{zone_code(region)}-az{ZONE_LETTERS.index(letter) + 1}"
 
 
 def zone_letter(inputs: dict[str, Any]) -> str:
     """Return the letter of the zone that inputs name, the first one when they name none."""
     name, number = inputs.get("availabilityZone"), inputs.get("availabilityZoneId")
-    if isinstance(name, str) and name[:-1] in AWS_REGIONS and name[-1] in ZONES:
+    if isinstance(name, str) and name[:-1] in AWS_REGIONS and name[-1] in ZONE_LETTERS:
         return name[-1]
-    if isinstance(number, str) and number[-1:].isdigit() and 1 <= int(number[-1]) <= len(ZONES):
-        return ZONES[int(number[-1]) - 1]
+    if isinstance(number, str) and number[-1:].isdigit() and 1 <= int(number[-1]) <= len(ZONE_LETTERS):
+        return ZONE_LETTERS[int(number[-1]) - 1]
     return ZONES[0]
 
 
 def subnet_id(identifier: str, letter: str) -> str:
     """Return a recorded subnet's id whose last digit tells its zone, so that others need not look it up."""
-    return f"{identifier[:-1]}{'abc'[ZONES.index(letter)]}"
+    return f"{identifier[:-1]}{letter}"
 
 
 def zone_of_subnet(identifier: str, region: str) -> str:
     """Return the availability zone of a recorded subnet (the first one for ids from elsewhere)."""
     letter = identifier[-1:]
-    return region + (letter if letter in ZONES else ZONES[0])
+    return region + (letter if letter in ZONE_LETTERS else ZONES[0])

@@ -44,8 +44,8 @@ class Limits:
 
     disk_free_warning: float = 0.15
     disk_free_critical: float = 0.04
-    clock_offset_warning_s: float = 0.5
-    clock_offset_critical_s: float = 30.0
+    clock_error_warning_s: float = 0.5
+    clock_error_critical_s: float = 30.0
     certificate_warning_days: float = 14.0
     queue_warning: int = 500
     oldest_copy_warning_s: float = 900.0
@@ -62,7 +62,7 @@ class Facts:
     queued: int | None = None
     disk_free: dict[str, float] | None = None
     """Part of the space that is free, by file system's path."""
-    clock_offset_s: float | None = None
+    clock_error_s: float | None = None
     certificate_days: dict[str, float] | None = None
     """Days of life that are left, by file."""
     services_down: tuple[str, ...] | None = None
@@ -82,10 +82,15 @@ class Finding:
     text: str
 
 
-def findings(facts: Facts, limits: Limits, *, mail: bool) -> list[Finding]:
-    """Return the outcome of every check that a server of this kind has; a witness holds no lease and no mailboxes."""
-    judged = [_directory(facts), _disk(facts, limits), _clock(facts, limits), _certificate(facts, limits)]
-    judged += [_services(facts), _copies(facts, limits)]
+def findings(facts: Facts, limits: Limits, *, mail: bool, own_clock: bool = True) -> list[Finding]:
+    """Return the outcome of every check that a server of this kind has.
+
+    A witness holds no lease and no mailboxes; a container's clock is the machine's below it.
+    """
+    judged = [_directory(facts), _disk(facts, limits), _certificate(facts, limits), _services(facts)]
+    judged.append(_copies(facts, limits))
+    if own_clock:
+        judged.append(_clock(facts, limits))
     if mail:
         judged += [_lease(facts), _queue(facts, limits), _synchronisation(facts, limits)]
     return judged
@@ -128,13 +133,12 @@ def _disk(facts: Facts, limits: Limits) -> Finding:
 
 
 def _clock(facts: Facts, limits: Limits) -> Finding:
-    if facts.clock_offset_s is None:
+    if facts.clock_error_s is None:
         return _unknown(Check.CLOCK, facts)
-    offset = abs(facts.clock_offset_s)
-    text = f"{facts.clock_offset_s:+.3f} s off its sources"
-    if offset > limits.clock_offset_critical_s:
+    text = f"at most {facts.clock_error_s:.3f} s off"
+    if facts.clock_error_s > limits.clock_error_critical_s:
         return Finding(Check.CLOCK, Level.CRITICAL, text)
-    return Finding(Check.CLOCK, Level.WARNING if offset > limits.clock_offset_warning_s else Level.OK, text)
+    return Finding(Check.CLOCK, Level.WARNING if facts.clock_error_s > limits.clock_error_warning_s else Level.OK, text)
 
 
 def _certificate(facts: Facts, limits: Limits) -> Finding:

@@ -68,7 +68,7 @@ class Watchman:
     def step(self) -> dict[str, Any]:
         """Measure once and act on it; return the report."""
         facts = measure(self._settings, datetime.now(UTC))
-        found = findings(facts, self._settings.limits, mail=self._settings.mail)
+        found = findings(facts, self._settings.limits, mail=self._settings.mail, own_clock=self._settings.own_clock)
         closed = closed_ports(found, self._settings.mail_ports, self._settings.client_ports)
         gate.close(closed)
         document = report(self._settings, facts, found, sorted(closed))

@@ -21,6 +21,8 @@ class Settings:
     region: str
     mail: bool
     """Whether this is a mail server; otherwise it is a witness."""
+    own_clock: bool
+    """Whether this server keeps its own clock; a container's is the machine's below it."""
     units: tuple[str, ...]
     """Services that must run."""
     file_systems: tuple[str, ...]

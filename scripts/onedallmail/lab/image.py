@@ -28,8 +28,8 @@ def images_dir() -> Path:
 
 
 def wanted_packages(roles: Path = paths.ROOT / "roles") -> tuple[str, ...]:
-    """Return all packages of the image: the minimal set and the roles' lists."""
-    return tuple(sorted({*recipe.BASE_PACKAGES, *recipe.role_packages(roles)}))
+    """Return all packages of the image: the minimal set, the roles' lists, and what tests need."""
+    return tuple(sorted({*recipe.BASE_PACKAGES, *recipe.TEST_PACKAGES, *recipe.role_packages(roles)}))
 
 
 def ensure_image(progress: Progress, keep: Path | None = None) -> Path:

@@ -33,6 +33,9 @@ BASE_PACKAGES = (
 )
 """What a server needs to boot and to be reached by Ansible."""
 
+TEST_PACKAGES = ("libfaketime",)
+"""What only tests use: a service whose clock is wrong."""
+
 ENABLED_UNITS = ("ssh.service", "dbus.service", "remote-fs.target", "systemd-tmpfiles-clean.timer")
 """Units that start at the first boot; every other one waits for its role."""
 

@@ -1,7 +1,8 @@
 """The service onedallmail-placement: holds this server's lease, follows the placement map, and takes over groups.
 
-Threads: the lease (lease.py), the watch (watch.py), preparation (prepare.py), and this one, which reads etcd, takes
-over, and writes files. Without etcd the last files stay, status.json says since when and why, and the fence closes.
+Threads: the lease (lease.py), the watch (watch.py), preparation (prepare.py), hand-over (courier.py), and this one,
+which reads etcd, takes over, moves, and writes files. Without etcd the last files stay, status.json says since when and
+why, and the fence closes.
 """
 
 import json
@@ -18,14 +19,18 @@ from typing import Any
 
 from onedallmail.placement import files, rules
 from onedallmail.placement.clock import iso_now, moment
+from onedallmail.placement.courier import Courier
 from onedallmail.placement.etcd import EtcdClient
 from onedallmail.placement.fence import Fence, FenceError
 from onedallmail.placement.flush import Flusher
 from onedallmail.placement.lease import Lease, LeaseKeeper
-from onedallmail.placement.map import PlacementError, initial, to_json
+from onedallmail.placement.map import PlacementError
+from onedallmail.placement.merging import Merging
+from onedallmail.placement.mover import Mover
 from onedallmail.placement.prepare import Preparer
+from onedallmail.placement.seeding import seed
 from onedallmail.placement.settings import Settings, SettingsError, load_settings
-from onedallmail.placement.store import GROUPS, PREFIX, EtcdError, MapStore, group_key
+from onedallmail.placement.store import GROUPS, PREFIX, SEEDING, EtcdError, MapStore, Snapshot
 from onedallmail.placement.takeover import TakeOver, past_failovers
 from onedallmail.placement.view import View, judged
 from onedallmail.placement.watch import Watcher
@@ -51,6 +56,7 @@ class Agent:
         preparer: Preparer,
         fence: Fence,
         *,
+        courier: Courier,
         settled_s: float = SETTLED_S,
         clock: Callable[[], float] = moment,
     ) -> None:
@@ -64,7 +70,10 @@ class Agent:
         self._settled_s, self._written_at = settled_s, 0.0
         self._status = _last_status(settings.directory / files.STATUS)
         past = past_failovers(self._status)
-        self._takeover = TakeOver(settings.server, settings.lease.patience_s, store, past, clock)
+        merging = Merging(settings.preparation.merging).groups
+        patience_s = settings.lease.patience_s
+        self._takeover = TakeOver(settings.server, patience_s, store, past, merging=merging, clock=clock)
+        self._mover = Mover(settings.server, store, courier, settled_s, clock)
         self._error: str | None = None
         self._admitted: int | None = None
         self.revision: int | None = None
@@ -73,8 +82,8 @@ class Agent:
         """Follow the map until the process is ended."""
         while True:
             pause_s = self._settings.interval_s if self.step() else PAUSE_S
-            due_s = self._flusher.turn()
-            wake.wait(pause_s if due_s is None else min(pause_s, due_s))
+            dues_s = (self._flusher.turn(), self._mover.pause_s)
+            wake.wait(min([pause_s, *(due_s for due_s in dues_s if due_s is not None)]))
             wake.clear()
 
     def step(self) -> bool:
@@ -87,37 +96,37 @@ class Agent:
                 lease = None
             if lease and self._takeover.take(view, lease):
                 view = self._read()
+            if lease and self._mover.advance(view, self._here):
+                view = self._read()
             self._apply(view, lease)
         except (EtcdError, PlacementError, OSError) as error:
             self._report(str(error))
             return False
         if lease:
             self._admit(lease)
+            self._mover.give(self._here)
         self._report("; ".join(view.wrong) or None)
         self.revision = view.revision
         return True
 
     def _read(self) -> View:
         snapshot = self._store.read(PREFIX)
-        if not snapshot.under(GROUPS).values:
-            self._seed()
-            snapshot = self._store.read(PREFIX)
+        if SEEDING in snapshot.values or not snapshot.under(GROUPS).values:
+            snapshot = self._seeded(snapshot)
         return judged(snapshot, self._placements, self._settings)
 
-    def _seed(self) -> None:
+    def _seeded(self, snapshot: Snapshot) -> Snapshot:
         if self._placements:
             known = self._settings.directory / files.GROUPS
-            msg = f"etcd has no key under {GROUPS}, but {known} knows a map: restore etcd's data"
+            msg = f"etcd has no map under {GROUPS}, but {known} knows one: restore etcd's data"
             msg += f", or remove {files.GROUPS} on every mail server and restart the service to begin anew"
             raise PlacementError(msg)
-        first = initial(self._settings.groups, self._settings.regions)
-        if self._store.create(GROUPS, {group_key(n): to_json(p) for n, p in first.items()}):
-            log.info("seeded the map: %d groups on %d servers", len(first), len(self._settings.servers))
+        return seed(self._store, snapshot, self._settings)
 
     def _apply(self, view: View, lease: Lease | None) -> None:
         """Write the files. A group that comes here is served once its mailboxes are prepared, under a lease."""
         server, directory = self._settings.server, self._settings.directory
-        here = rules.served(view.placements, server, self._preparer.allowed)
+        here = rules.served(view.placements, server, self._preparer.allowed) - self._mover.closed
         if lease is None:
             here &= self._here
         known = self._placements
@@ -162,6 +171,7 @@ class Agent:
             "standby": len(standby),
             "unprepared": sorted(rules.unprepared(self._placements, self._settings.server, self._preparer.prepared)),
             "failovers": self._takeover.records(),
+            "moves": self._mover.records(),
         }
         files.write_status(status, self._settings.directory)
 
@@ -196,9 +206,15 @@ def serve(settings: Settings) -> None:
     )
     prepared = files.read_prepared(settings.directory)
     preparer = Preparer(settings.preparation.socket, settings.preparation.wait_s, prepared, wake.set)
-    agent = Agent(settings, EtcdClient(etcd), keeper, preparer, fence)
+    courier = Courier(settings.preparation.socket, wake.set)
+    agent = Agent(settings, EtcdClient(etcd), keeper, preparer, fence, courier=courier)
     watcher = Watcher(EtcdClient(etcd), settings.interval_s, lambda: agent.revision, wake.set)
-    for name, work in (("lease", keeper.run), ("watch", watcher.run), ("prepare", preparer.run)):
+    for name, work in (
+        ("lease", keeper.run),
+        ("watch", watcher.run),
+        ("prepare", preparer.run),
+        ("courier", courier.run),
+    ):
         _start(name, work)
     agent.run(wake)
 

@@ -38,14 +38,13 @@ class EtcdClient:
             leases={key: int(pair.get("lease", 0)) for key, pair in pairs.items()},
         )
 
-    def create(self, prefix: str, values: Mapping[str, str]) -> bool:
-        """Write the values in one transaction if nothing is under the prefix; return whether it was so."""
-        absent = {**_key_range(prefix), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
-        return self._transact([absent], values)
-
     def commit(self, transaction: Transaction) -> bool:
         """Carry out a transaction; return whether its conditions held. Raises EtcdError: then it may have happened."""
-        return self._transact([_compared(compare) for compare in transaction.compares], transaction.puts)
+        puts = [{"request_put": {"key": _encoded(k), "value": _encoded(v)}} for k, v in transaction.puts.items()]
+        deletes = [{"request_delete_range": {"key": _encoded(key)}} for key in transaction.deletes]
+        compares = [_compared(compare) for compare in transaction.compares]
+        answer, _ = self._call("/v3/kv/txn", {"compare": compares, "success": puts + deletes})
+        return bool(answer.get("succeeded", False))
 
     def grant(self, ttl_s: int) -> Renewal:
         """Return a new lease; raises EtcdError."""
@@ -94,11 +93,6 @@ class EtcdClient:
         finally:
             connection.close()
         return False
-
-    def _transact(self, compares: list[dict[str, str]], values: Mapping[str, str]) -> bool:
-        puts = [{"request_put": {"key": _encoded(k), "value": _encoded(v)}} for k, v in values.items()]
-        answer, _ = self._call("/v3/kv/txn", {"compare": compares, "success": puts})
-        return bool(answer.get("succeeded", False))
 
     def _call(self, path: str, request: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         """Return the answer, and the moment before that endpoint was asked."""
@@ -153,7 +147,8 @@ def _news(line: bytes) -> bool:
 
 def _compared(compare: Compare) -> dict[str, str]:
     field = _FIELDS[compare.target]
-    return {"key": _encoded(compare.key), "target": compare.target, "result": "EQUAL", field: str(compare.value)}
+    keys = _key_range(compare.key) if compare.prefix else {"key": _encoded(compare.key)}
+    return {**keys, "target": compare.target, "result": "EQUAL", field: str(compare.value)}
 
 
 def _key_range(prefix: str) -> dict[str, str]:

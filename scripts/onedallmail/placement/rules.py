@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from onedallmail.placement.map import Placement, PlacementMap, to_json
-from onedallmail.placement.store import Compare, Target, Transaction, alive_key, group_key
+from onedallmail.placement.store import Compare, Target, Transaction, alive_key, group_key, move_key, result_key
 
 MARGIN_S = 1.0
 """How long before etcd may forget a lease the fence is closed; the clocks of both only have to run equally fast."""
 GROUPS_IN_A_FLIP = 100
+"""In one transaction; a hand-over has two conditions for each."""
 FIRST_EPOCH = 1
 
 
@@ -34,9 +35,18 @@ def gone(servers: Collection[str], alive: Collection[str], seen: Collection[str]
     return frozenset(name for name in servers if name not in alive and (patient or name in seen))
 
 
-def orphans(placements: PlacementMap, gone_servers: Collection[str], server: str) -> tuple[int, ...]:
-    """Return the groups whose home is gone and whose standby is this server."""
-    return tuple(n for n, p in sorted(placements.items()) if p.home in gone_servers and p.standby == server)
+def orphans(
+    placements: PlacementMap, gone_servers: Collection[str], server: str, merging: Collection[int] | None
+) -> tuple[int, ...]:
+    """Return the groups whose home is gone, whose standby is this server, and which it may take over.
+
+    A standby whose merge has begun and is not ready holds neither what it had nor what the home has: it stays standby.
+    `merging` are such groups; None when nobody can tell, then they all may be.
+    """
+    if merging is None:
+        return ()
+    mine = (n for n, p in sorted(placements.items()) if p.home in gone_servers and p.standby == server)
+    return tuple(number for number in mine if number not in merging)
 
 
 def taken_over(placement: Placement) -> Placement:
@@ -63,6 +73,50 @@ def flips(
             puts = {group_key(n): to_json(taken_over(placements[n])) for n in chunk}
             transactions.append(Transaction(conditions + unchanged, puts))
     return tuple(transactions)
+
+
+def move_refused(placement: Placement, to: str, server: str, alive: Collection[str]) -> str | None:
+    """Return why this server, the home, does not hand a group over to `to`; None if nothing is in the way."""
+    if to == server:
+        return f"{server} is its home already"
+    if to != placement.standby:
+        return f"{to} is not its standby, {placement.standby} is; only a standby has its mail"
+    if to not in alive:
+        return f"its standby {to} has no lease; start it"
+    return None
+
+
+def handovers(
+    numbers: Sequence[int], placements: PlacementMap, changes: Mapping[str, int], leases: Mapping[str, int], server: str
+) -> tuple[Transaction, ...]:
+    """Return the transactions by which this server makes the standbys home of groups that it closed and handed over.
+
+    Conditions: no group and no request has changed since they were read (`changes` has both), and both servers have
+    the leases that they had then: what an earlier run of this service, or one without lease, still sends is refused.
+    """
+    by_standby: dict[str, list[int]] = defaultdict(list)
+    for number in numbers:
+        by_standby[placements[number].standby].append(number)
+    own = Compare(alive_key(server), Target.LEASE, leases[alive_key(server)])
+    transactions = []
+    for standby, all_to_standby in by_standby.items():
+        conditions = (own, Compare(alive_key(standby), Target.LEASE, leases[alive_key(standby)]))
+        for chunk in _chunks(all_to_standby):
+            keys = [key for n in chunk for key in (group_key(n), move_key(n))]
+            unchanged = tuple(Compare(key, Target.CHANGED, changes[key]) for key in keys)
+            puts = {group_key(n): to_json(taken_over(placements[n])) for n in chunk}
+            deletes = tuple(key for n in chunk for key in (move_key(n), result_key(n)))
+            transactions.append(Transaction(conditions + unchanged, puts, deletes))
+    return tuple(transactions)
+
+
+def withdrawal(number: int, changed: int, result: str) -> Transaction:
+    """Return the transaction by which a request is given up; only after it may a group that was closed be opened.
+
+    For then no transaction that hands it over can follow any more: its request is gone.
+    """
+    unchanged = Compare(move_key(number), Target.CHANGED, changed)
+    return Transaction((unchanged,), {result_key(number): result}, (move_key(number),))
 
 
 def own_lease_stands(leases: Mapping[str, int], server: str, lease: int) -> bool:

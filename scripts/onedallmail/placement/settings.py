@@ -66,10 +66,14 @@ class FenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """The socket of the service that prepares mailboxes for a new home, and how long that may take."""
+    """The socket of the service that prepares mailboxes for a new home, and how long that may take.
+
+    `merging` is the file in which it lists groups that are being merged into this server, their standby.
+    """
 
     socket: Path
     wait_s: float
+    merging: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,9 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
             "etcd": Etcd(**{**etcd, "endpoints": tuple(etcd["endpoints"])}),
             "lease": Lease(**raw["lease"]),
             "fence": FenceSettings(**{**fence, "ports": tuple(fence["ports"]), "file": Path(fence["file"])}),
-            "preparation": Preparation(**{**preparation, "socket": Path(preparation["socket"])}),
+            "preparation": Preparation(
+                Path(preparation["socket"]), preparation["wait_s"], Path(preparation["merging"])
+            ),
             "directory": Path(raw["directory"]),
         }
     )

@@ -9,11 +9,34 @@ T = TypeVar("T")
 PREFIX = "/onedallmail/placement/"
 GROUPS = f"{PREFIX}groups/"
 ALIVE = f"{PREFIX}alive/"
+SERVERS = f"{PREFIX}servers/"
+"""States of servers ({"state": ...}); absent means serving."""
+MOVES = f"{PREFIX}moves/"
+"""Groups that an operator wants moved; the group's home carries it out and deletes the key."""
+RESULTS = f"{PREFIX}results/"
+"""Why a group was not moved that was to be."""
+SEEDING = f"{PREFIX}seeding"
+"""Stands while the first map is being written."""
 
 
 def group_key(number: int) -> str:
     """Return the key of a placement group."""
     return f"{GROUPS}{number}"
+
+
+def move_key(number: int) -> str:
+    """Return the key by which a group is wanted elsewhere."""
+    return f"{MOVES}{number}"
+
+
+def result_key(number: int) -> str:
+    """Return the key that tells why a group was not moved."""
+    return f"{RESULTS}{number}"
+
+
+def server_key(server: str) -> str:
+    """Return the key of a server's state."""
+    return f"{SERVERS}{server}"
 
 
 def alive_key(server: str) -> str:
@@ -58,19 +81,21 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A condition of a transaction: something of a key equals a number."""
+    """A condition of a transaction: something of a key equals a number, or of every key under a prefix."""
 
     key: str
     target: Target
     value: int
+    prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Values to be put if every condition holds, all at once or not at all."""
+    """Values to be put and keys to be deleted if every condition holds, all at once or not at all."""
 
     compares: tuple[Compare, ...]
-    puts: Mapping[str, str]
+    puts: Mapping[str, str] = field(default_factory=dict)
+    deletes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +128,6 @@ class MapStore(Protocol):
 
     def read(self, prefix: str) -> Snapshot:
         """Return everything under the prefix, by agreement of a majority."""
-
-    def create(self, prefix: str, values: Mapping[str, str]) -> bool:
-        """Write the values if nothing is under the prefix; return whether it was so."""
 
     def commit(self, transaction: Transaction) -> bool:
         """Carry out a transaction; return whether its conditions held."""

@@ -44,10 +44,13 @@ class TakeOver:
         patience_s: float,
         store: MapStore,
         past: list[Failover],
+        *,
+        merging: Callable[[], frozenset[int] | None],
         clock: Callable[[], float] = moment,
     ) -> None:
-        """Begin with the failovers that an earlier run told of."""
+        """Begin with the failovers that an earlier run told of; `merging` tells which groups must not come here now."""
         self._server, self._patience_s, self._store, self._clock = server, patience_s, store, clock
+        self._merging = merging
         self._seen: set[str] = set()
         self._done = past[-KEPT:]
         self._open: list[_Open] = []
@@ -60,7 +63,8 @@ class TakeOver:
         servers = {placement.home for placement in view.placements.values()}
         gone = rules.gone(servers, view.alive, self._seen, patient)
         self._noticed = {home: self._noticed.get(home) or (self._clock(), iso_now()) for home in gone}
-        numbers = [n for n in rules.orphans(view.placements, gone, self._server) if group_key(n) in view.changes]
+        orphans = rules.orphans(view.placements, gone, self._server, self._merging()) if gone else ()
+        numbers = [n for n in orphans if group_key(n) in view.changes]
         transactions = rules.flips(numbers, view.placements, view.changes, self._server, lease.id)
         outcomes = [self._store.commit(transaction) for transaction in transactions]
         return any(outcomes)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from onedallmail.placement.map import Placement, PlacementError, PlacementMap, from_json, validate
 from onedallmail.placement.settings import Settings
-from onedallmail.placement.store import ALIVE, GROUPS, Snapshot, group_key
+from onedallmail.placement.store import ALIVE, GROUPS, MOVES, Snapshot, group_key
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What etcd says at one revision. `alive` is server to region; `wrong` is what an operator should mend."""
+    """What etcd says at one revision. `alive` is server to region; `wrong` is what an operator should mend.
+
+    `requests` are the keys by which groups are wanted elsewhere.
+    """
 
     placements: PlacementMap
     changes: Mapping[str, int]
@@ -20,6 +23,7 @@ class View:
     changed: int
     revision: int
     wrong: tuple[str, ...]
+    requests: Snapshot
 
 
 def judged(snapshot: Snapshot, known: PlacementMap, settings: Settings) -> View:
@@ -50,6 +54,7 @@ def judged(snapshot: Snapshot, known: PlacementMap, settings: Settings) -> View:
         groups.changed,
         snapshot.revision,
         tuple(wrong),
+        snapshot.under(MOVES),
     )
 
 

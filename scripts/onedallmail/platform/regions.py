@@ -39,6 +39,19 @@ REGION_NUMBERS = {
 
 AWS_REGIONS = frozenset(REGION_NUMBERS)
 
+ZONE_LETTERS = {"ap-northeast-1": "acd", "ca-central-1": "abd"}
+"""Letters of the availability zones that a plan calls a, b and c, where AWS offers other ones to new accounts.
+Source: AWS Global Infrastructure, "AWS Availability Zones"."""
+
+TWO_ZONES = frozenset({"us-west-1"})
+"""Regions in which an account gets two zones; a platform's networks have three."""
+
+
+def zone_name(region: str, zone: str) -> str:
+    """Return AWS's name of the availability zone that a plan calls a, b or c: ap-northeast-1c of b in Tokyo."""
+    return region + ZONE_LETTERS.get(region, "abc")["abc".index(zone)]
+
+
 GLOBAL_REGION = "us-east-1"
 """Where Route 53 keeps DNSSEC keys, query logs and its health checks' metrics."""
 

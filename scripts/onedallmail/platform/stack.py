@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic.alias_generators import to_camel
 
 from .options import AccountId, Country, Email, LogRetention, Options, References, RoleArn, Strict
-from .regions import AWS_REGIONS
+from .regions import AWS_REGIONS, TWO_ZONES
 from .roles import ServerRole
 
 PROJECT = "onedallmail"
@@ -177,10 +177,23 @@ class StackConfig(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        problems = [*_duplicates(self), *_overlaps(self), *_voters(self), *_mail_regions(self), *_lab(self)]
+        problems = [
+            *_duplicates(self),
+            *_overlaps(self),
+            *_voters(self),
+            *_mail_regions(self),
+            *_zones(self),
+            *_lab(self),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _zones(stack: StackConfig) -> list[str]:
+    """Return what is wrong with regions that are too small for three zones."""
+    small = [r.name for r in stack.regions if r.name in TWO_ZONES] if stack.target == "aws" else []
+    return [f"{name} has two availability zones, a platform needs three: take another region" for name in small]
 
 
 def _duplicates(stack: StackConfig) -> list[str]:

@@ -6,7 +6,7 @@ from .example import example, make
 
 DETECTOR = {"enable": True, "findingPublishingFrequency": "FIFTEEN_MINUTES"}
 FEATURE = {"detectorId": "d", "name": "S3_DATA_EVENTS", "status": "ENABLED"}
-ORGANIZATION = {"featureSet": "ALL", "enabledPolicyTypes": ["SERVICE_CONTROL_POLICY"]}
+ORGANIZATION = {"featureSet": "ALL", "enabledPolicyTypes": list(rules.POLICIES)}
 
 EXAMPLES = (
     example(
@@ -42,6 +42,7 @@ EXAMPLES = (
         bad=[
             make(rules.ORGANIZATION, ORGANIZATION, region=None, featureSet="CONSOLIDATED_BILLING"),
             make(rules.ORGANIZATION, ORGANIZATION, region=None, enabledPolicyTypes=[]),
+            make(rules.ORGANIZATION, ORGANIZATION, region=None, enabledPolicyTypes=["SERVICE_CONTROL_POLICY"]),
         ],
     ),
 )

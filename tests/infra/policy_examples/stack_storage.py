@@ -74,6 +74,11 @@ EXAMPLES = (
         bad=[EVIDENCE, [EVIDENCE, REPLICATION, NEAR], [EVIDENCE, REPLICATION]],
     ),
     example(
+        "logs-replicated",
+        good=[[LOGS, LOCK, REPLICATION, COPY], LOGS, [EVIDENCE, LOCK], [BUCKET, LOCK]],
+        bad=[[LOGS, LOCK], [LOGS, LOCK, REPLICATION, NEAR], [LOGS, LOCK, REPLICATION]],
+    ),
+    example(
         "region-encrypts-volumes",
         good=[[NETWORK, BY_DEFAULT, DEFAULT_KEY]],
         bad=[NETWORK, [NETWORK, BY_DEFAULT], [NETWORK, DEFAULT_KEY]],

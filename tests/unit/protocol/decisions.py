@@ -70,10 +70,9 @@ def _may_flip(server: int, epoch: int, true_epoch: int, alive: int, merging: boo
     """Return whether etcd commits what the agent of a server asks for; a standby that is being merged does not ask."""
     known, home = {GROUP: placed(epoch)}, placed(epoch).home
     gone = placement.gone([home], names(alive), [home], patient=False)
-    due = placement.orphans(known, gone, NAMES[server])
+    due = placement.orphans(known, gone, NAMES[server], {GROUP} if merging else ())
     transactions = placement.flips(due, known, {group_key(GROUP): epoch}, NAMES[server], 1)
-    committed = any(all(_holds(c, true_epoch, alive) for c in t.compares) for t in transactions)
-    return committed and not merging
+    return any(all(_holds(c, true_epoch, alive) for c in t.compares) for t in transactions)
 
 
 def _holds(condition: Compare, epoch: int, alive: int) -> bool:

@@ -1,0 +1,68 @@
+"""Writes the first map. A transaction takes fewer groups than a platform may have, so a key says that it is unfinished.
+
+Whoever finds that key goes on with the servers that it names; nobody uses the map before it is gone. Groups that exist
+are left alone, so several services may write at the same time.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+
+from onedallmail.placement.map import PlacementError, PlacementMap, in_batches, initial, to_json
+from onedallmail.placement.settings import Settings
+from onedallmail.placement.store import (
+    GROUPS,
+    PREFIX,
+    SEEDING,
+    Compare,
+    MapStore,
+    Snapshot,
+    Target,
+    Transaction,
+    group_key,
+)
+
+IN_ONE = 100
+"""Groups in a transaction."""
+
+log = logging.getLogger("placement")
+
+
+def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
+    """Begin the first map if there is none, go on with one that is unfinished; return what is there afterwards.
+
+    Raises EtcdError, and PlacementError for a key that nobody can go on with.
+    """
+    if SEEDING not in snapshot.values:
+        servers = {name: server.region for name, server in settings.servers.items()}
+        plan = json.dumps({"groups": settings.groups, "servers": servers}, sort_keys=True)
+        absent = (Compare(SEEDING, Target.CREATED, 0), Compare(GROUPS, Target.CREATED, 0, prefix=True))
+        store.commit(Transaction(absent, {SEEDING: plan}))
+        snapshot = store.read(PREFIX)
+    while SEEDING in snapshot.values:
+        # A part that is refused was written by another service at least in part: look again what is left.
+        if all(store.commit(transaction) for transaction in _parts(snapshot)):
+            log.info("wrote what was left of the first map")
+        snapshot = store.read(PREFIX)
+    return snapshot
+
+
+def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
+    """Yield the transactions that are left; when all groups exist, the one that says that the map is whole."""
+    unfinished = Compare(SEEDING, Target.CHANGED, snapshot.changes[SEEDING])
+    missing = {n: p for n, p in _planned(snapshot.values[SEEDING]).items() if group_key(n) not in snapshot.values}
+    if not missing:
+        yield Transaction((unfinished,), deletes=(SEEDING,))
+    for part in in_batches(missing, IN_ONE):
+        absent = tuple(Compare(group_key(n), Target.CREATED, 0) for n in part)
+        yield Transaction((unfinished, *absent), {group_key(n): to_json(p) for n, p in part.items()})
+
+
+def _planned(value: bytes) -> PlacementMap:
+    try:
+        plan = json.loads(value)
+        groups, servers = int(plan["groups"]), dict(plan["servers"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{SEEDING} is not what a placement service writes: delete it and all keys under {GROUPS}"
+        raise PlacementError(msg) from error
+    return initial(groups, servers)

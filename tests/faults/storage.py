@@ -1,0 +1,65 @@
+"""Faults of what stores copies: a full disk, a changed byte, and a server that stands still as on a hanging disk."""
+
+import random
+import time
+from collections.abc import Sequence
+
+from tests.faults.fault import Fault
+from tests.lab import WITNESS, run_on
+
+STORE = "/var/lib/onedallmail/copies/store"
+SMALL = "/run/fault-store"
+SERVICES = "onedallmail-ingest.service onedallmail-copies.service"
+STOP, CONTINUE = (f"for unit in {SERVICES}; do systemctl kill --signal={s} $unit; done" for s in ("STOP", "CONT"))
+FILL = f"""
+mountpoint -q {STORE} && exit 0
+{STOP}
+mkdir -p {SMALL}
+mount -t tmpfs -o size=$(($(du -sk {STORE} | cut -f1) + 4096))k,mode=0700 tmpfs {SMALL}
+cp -a {STORE}/. {SMALL}/ && mount --bind {SMALL} {STORE}
+{CONTINUE}
+"""
+"""The store moves to a file system that has less room than must stay free; nothing of it is lost."""
+MAKE_ROOM = f"""
+mountpoint -q {STORE} || exit 0
+{STOP}
+umount -l {STORE}
+find {STORE} -mindepth 2 -type f -delete
+cp -a {SMALL}/. {STORE}/ && umount -l {SMALL}
+{CONTINUE}
+"""
+FREEZER = "/sys/fs/cgroup/system.slice/cgroup.freeze"
+DAMAGE = f"""
+end=$(($(date +%s) + 6))
+while [ "$(date +%s)" -lt "$end" ]; do
+    file=$(find {STORE} -type f -name '*-*-*' ! -name '*-'"$(hostname)" ! -name '*.tmp' | sort | head -n 1)
+    size=$([ -z "$file" ] || stat -c %s "$file") && [ -n "$size" ] &&
+        printf 'damaged' | dd of="$file" bs=1 seek=$((size - 40)) conv=notrunc status=none && echo "$file" && exit 0
+    sleep 0.05
+done
+"""
+
+
+def copies_full(chance: random.Random, living: Sequence[str]) -> Fault:
+    """The disk of a server's copies is full: it must refuse mail, and senders go to the others."""
+    name = chance.choice(living)
+    return Fault(f"no room for copies on {name}", lambda: run_on(name, FILL), lambda: run_on(name, MAKE_ROOM))
+
+
+def copy_damaged(chance: random.Random, living: Sequence[str]) -> Fault:
+    """A copy that a server keeps for another changes on the disk; the origin still has its own."""
+    name = chance.choice([*living, *WITNESS])
+    return Fault(f"a copy held by {name} damaged, if one came by", lambda: run_on(name, DAMAGE), lambda: None)
+
+
+def server_stalled(chance: random.Random, living: Sequence[str]) -> Fault:
+    """Every service of a server stands still, as on a hanging disk or a paused machine, and then goes on."""
+    name, seconds = chance.choice(living), round(chance.uniform(2, 14), 1)
+    script = f"echo 1 > {FREEZER}; sleep {seconds}; echo 0 > {FREEZER}"
+    until: list[float] = []
+
+    def freeze() -> None:
+        until.append(time.monotonic() + seconds + 1)
+        run_on(name, f"setsid sh -c '{script}' < /dev/null > /dev/null 2>&1 &")
+
+    return Fault(f"{name} stalled for {seconds} s", freeze, lambda: time.sleep(max(0, until[0] - time.monotonic())))
