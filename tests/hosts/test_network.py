@@ -97,7 +97,7 @@ def test_each_firewall_rule_is_a_flow_with_its_peers(facts: Facts) -> None:
         if Party.MANAGEMENT not in (rule.flow.source, rule.flow.destination)
     }
     wanted["out", METADATA] = frozenset({IPv4Network(f"{METADATA_ADDRESS}/32")})
-    assert loaded_rules(facts["nft"].stdout) == wanted
+    assert loaded_rules(host_table(facts)) == wanted
 
 
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.2")
@@ -106,15 +106,21 @@ def test_nothing_else_is_accepted(facts: Facts) -> None:
 
     What table `inet host` drops no other table can accept: an accept ends its own table only.
     """
-    table = facts["nft"].stdout.partition("table inet host {")[2].partition("\n}")[0]
     accepts = [
-        line.strip() for line in table.splitlines() if line.strip().endswith("accept") or " accept comment" in line
+        line.strip()
+        for line in host_table(facts).splitlines()
+        if line.strip().endswith("accept") or " accept comment" in line
     ]
     rest = [line for line in accepts if not line.startswith(HARMLESS_ACCEPTS) and "comment" not in line]
     rest = [line for line in rest if not line.startswith("icmp type ")]
     management = [line for line in rest if "@management" in line]
     assert rest == management, "these rules accept more than the intent graph"
     assert all(re.search(r"(tcp [ds]port 22|icmp type echo-re\w+.*) accept$", line) for line in management)
+
+
+def host_table(facts: Facts) -> str:
+    """Return the rules of the host's own firewall."""
+    return facts["nft"].stdout.partition("table inet host {")[2].partition("\n}")[0]
 
 
 def is_mail(facts: Facts) -> bool:
