@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 
 from tests.lab import connect, eventually
-from tests.mail.messages import message
+from tests.mail.messages import message, new_id
 
 THREADS = 4
 MESSAGE_BYTES = 4096
@@ -95,7 +95,8 @@ def inbound_per_s(side: Side, count: int) -> float:
         for begin in range(0, len(share), PER_CONNECTION):
             with door.smtp() as client:
                 for to in share[begin : begin + PER_CONNECTION]:
-                    client.sendmail(side.sender, [to], raw)
+                    # Each with an id of its own: the same message again is no second one.
+                    client.sendmail(side.sender, [to], raw.replace(sample.id.encode(), new_id().encode()))
 
     started = time.monotonic()
     _in_threads(worker)
