@@ -45,7 +45,7 @@ def test_an_advisory_policy_is_told_and_stops_nothing(stack: EngineStack) -> Non
 def test_a_preview_tells_all_violations_and_which_policies_could_not_judge_yet(stack: EngineStack) -> None:
     planned = stack.preview(raw=queues(name="forbidden", tags={"owner": "me"}))
     told = sorted((v.policy, v.urn.rsplit("::", 1)[-1]) for v in planned.violations if v.level == "mandatory")
-    assert told == [("forbidden-name", "one"), ("forbidden-name", "two"), ("too-many", "queue")]
+    assert told == [("forbidden-name", "one"), ("forbidden-name", "two"), ("too-many", "two")]
     assert len(planned.errors) == 3
     assert [e for e in stack.events if "foreign-queue needs values that a preview does not have, 1 time(s)" in e.text]
 

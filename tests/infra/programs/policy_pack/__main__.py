@@ -31,7 +31,7 @@ def foreign_queue(args: ResourceValidationArgs, report: ReportViolation) -> None
 def too_many(args: StackValidationArgs, report: ReportViolation) -> None:
     queues = [r for r in args.resources if r.resource_type == QUEUE]
     if len(queues) > 2:
-        report("there are more than two queues", queues[0].urn)
+        report("there are more than two queues", max(r.urn for r in queues))
 
 
 PolicyPack(
