@@ -55,7 +55,7 @@ def split_command(
     ] = None,
     certificates: Annotated[
         list[Path] | None,
-        typer.Option("--certificate", "--ca", metavar="FILE", help="Its own certificate, whose key is pinned."),
+        typer.Option("--certificate", metavar="FILE", help="Its own certificate, whose key is pinned."),
     ] = None,
     unknown: Annotated[str, typer.Option(help="Unnamed addresses: refuse (at first), or elsewhere.")] = "",
     off: Annotated[bool, typer.Option("--off", help="End the sharing.")] = False,

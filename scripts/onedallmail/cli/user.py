@@ -139,7 +139,7 @@ def elsewhere_command(
     if ours:
         say(f"mail comes to the mailbox here for {', '.join(ours)}")
     if lost:
-        say(f"mail is refused for {', '.join(lost)}: no mailbox is here")
+        say(f"{', '.join(lost)}: unknown from now on, since no mailbox is here")
     if not done:
         say("none of them lived there; nothing was changed")
 

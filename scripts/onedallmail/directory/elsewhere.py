@@ -1,6 +1,6 @@
 """Split delivery: domains that are shared with another mail system, and addresses whose mailboxes are there.
 
-There is one other system at a time. Postfix reads all this from each server's replica, so a change holds at once.
+There is one other system at a time. Postfix reads all this from each server's replica, so a change holds within half a minute.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,10 @@ from onedallmail.stackfile import load_platform
 from .address import Address, domain_name, own_address
 from .errors import ConflictError, InputError, UnknownError
 from .session import change, read
+
+
+WAY_KNOWN_S = 35
+"""So long a queue may use the way that it looked up before: Postfix keeps its last look-up for 30 s."""
 
 
 class Unknown(StrEnum):
@@ -154,8 +158,8 @@ def unsplit(stack: str, domain: str) -> None:
     if found["elsewhere"]:
         first = found["elsewhere"][0]
         msg = (
-            f"{len(found['elsewhere'])} addresses of {name} still live elsewhere, such as {first}: nothing was changed; "
-            f"add their mailboxes (`onedallmail user add {first}`), or name those that end "
+            f"{len(found['elsewhere'])} addresses of {name} still live elsewhere, such as {first}: "
+            f"nothing was changed; add their mailboxes (`onedallmail user add {first}`), or name those that end "
             f"(`onedallmail user elsewhere --off {first}`)"
         )
         raise ConflictError(msg)
@@ -179,13 +183,14 @@ def live_elsewhere(stack: str, addresses: Sequence[str], *, keep_mailboxes: bool
         raise _not_shared(apart[0])
     if known["aliases"]:
         first = known["aliases"][0]
-        msg = f"{_listed(known['aliases'])}: an alias already; nothing was changed: `onedallmail alias remove {first}` first"
+        msg = f"{_listed(known['aliases'])}: an alias already; nothing was changed: `onedallmail alias remove {first}`"
         raise ConflictError(msg)
     if known["mailboxes"] and not keep_mailboxes:
         first = known["mailboxes"][0]
         msg = (
-            f"{_listed(known['mailboxes'])}: a mailbox here already; nothing was changed: `onedallmail user delete {first}` "
-            "first, or --keep-mailbox, with which it stays and new mail goes to the other system"
+            f"{_listed(known['mailboxes'])}: a mailbox here already; nothing was changed: "
+            f"`onedallmail user delete {first}` first, or --keep-mailbox, with which it stays and "
+            "new mail goes to the other system"
         )
         raise ConflictError(msg)
     rows = [{"local_part": who.local, "domain": who.domain} for who in wanted]
@@ -230,6 +235,5 @@ def _listed(addresses: list[str]) -> str:
 
 
 def _not_shared(domain: str) -> UnknownError:
-    return UnknownError(
-        f"{domain} is not shared with another system: `onedallmail domain split {domain} --to HOST` names that system first"
-    )
+    name_it = f"`onedallmail domain split {domain} --to HOST`"
+    return UnknownError(f"{domain} is not shared with another system: {name_it} names that system first")

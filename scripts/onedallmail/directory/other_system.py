@@ -52,8 +52,8 @@ def host_of(to: str) -> str:
     host, colon, port = to.strip().partition(":")
     if colon and port != str(Port.SMTP.value):
         msg = (
-            f"'{to}': mail servers reach other systems on port {Port.SMTP.value} only, which the platform's firewalls enforce; "
-            "let that system listen there, and leave the port out"
+            f"'{to}': mail servers reach other systems on port {Port.SMTP.value} only, by the platform's "
+            "firewalls; let that system listen there, and leave the port out"
         )
         raise InputError(msg)
     if _is_address(host):
@@ -87,21 +87,35 @@ def key_of(path: Path) -> str:
     except (OSError, ValueError) as error:
         msg = f"--certificate {path}: no certificate in PEM form can be read there ({error})"
         raise InputError(msg) from error
+    if _of_an_authority(certificate):
+        msg = (
+            f"--certificate {path}: that is an authority's, and the server's own is pinned: take that "
+            "(`openssl s_client -starttls smtp -connect HOST:25` shows it), or set postfix_elsewhere_ca_file"
+        )
+        raise InputError(msg)
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     digest = hashes.Hash(hashes.SHA256())
     digest.update(certificate.public_key().public_bytes(serialization.Encoding.DER, form))
     return digest.finalize().hex(":").upper()
 
 
+def _of_an_authority(certificate: x509.Certificate) -> bool:
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.ca and certificate.issuer != certificate.subject
+
+
 def _not_ours(host: str, there: set[IPv4Address], networks: Sequence[IPv4Network], own: set[IPv4Address]) -> None:
-    ours = sorted(there & own)
+    ours = sorted(there & own) or [a for a in sorted(there) if a.is_loopback or a.is_unspecified]
     if ours:
         msg = f"{host} ({ours[0]}) is one of this platform's own servers: name the system where the other mailboxes are"
         raise InputError(msg)
     for net in networks:
         inside = sorted(address for address in own if address in net)
         if inside:
-            msg = f"--from {net}: {inside[0]} in it is one of this platform's own servers: name the other system's addresses"
+            msg = f"--from {net}: {inside[0]} in it is one of this platform's own: name the other system's addresses"
             raise InputError(msg)
 
 

@@ -81,8 +81,8 @@ def add(
 ) -> str:
     """Add a mailbox and return its password; without one, make one (which the lab keeps).
 
-    An address that lived elsewhere (split delivery) is one of ours from then on, in the same step; with `moving` its mail
-    still goes there until `elsewhere.come_home`, so that the mailbox can be filled before.
+    An address that lived elsewhere (split delivery) is one of ours from then on, in the same step; with `moving` its
+    mail still goes there until `elsewhere.come_home`, so that the mailbox can be filled before.
 
     Raises:
         ConflictError: the address is in use, or its domain has not been added.
