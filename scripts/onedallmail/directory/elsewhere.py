@@ -1,6 +1,7 @@
 """Split delivery: domains that are shared with another mail system, and addresses whose mailboxes are there.
 
-There is one other system at a time. Postfix reads all this from each server's replica, so a change holds within half a minute.
+There is one other system at a time. Postfix reads all this from each server's replica: a change holds within half a
+minute.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,6 @@ from onedallmail.stackfile import load_platform
 from .address import Address, domain_name, own_address
 from .errors import ConflictError, InputError, UnknownError
 from .session import change, read
-
 
 WAY_KNOWN_S = 35
 """So long a queue may use the way that it looked up before: Postfix keeps its last look-up for 30 s."""
@@ -95,10 +95,14 @@ SELECT coalesce(jsonb_agg(address ORDER BY address), '[]') FROM done"""
 _HOME = """
 WITH used AS (
   SELECT DISTINCT a.destination FROM directory.aliases AS a WHERE :input -> 'addresses' ? a.destination
+    AND NOT (:input -> 'only_ours')::boolean
     AND NOT EXISTS (SELECT FROM directory.mailboxes AS m WHERE m.address = a.destination)),
 done AS (
-  DELETE FROM directory.elsewhere
-  WHERE :input -> 'addresses' ? address AND NOT EXISTS (SELECT FROM used) RETURNING address)
+  DELETE FROM directory.elsewhere AS e
+  WHERE :input -> 'addresses' ? address AND NOT EXISTS (SELECT FROM used)
+    AND (NOT (:input -> 'only_ours')::boolean
+      OR EXISTS (SELECT FROM directory.mailboxes AS m WHERE m.address = e.address))
+  RETURNING address)
 SELECT jsonb_build_object('done', (SELECT coalesce(jsonb_agg(address ORDER BY address), '[]') FROM done),
   'used', (SELECT coalesce(jsonb_agg(destination ORDER BY destination), '[]') FROM used),
   'ours', (SELECT coalesce(jsonb_agg(m.address ORDER BY m.address), '[]') FROM done
@@ -198,15 +202,15 @@ def live_elsewhere(stack: str, addresses: Sequence[str], *, keep_mailboxes: bool
     return added
 
 
-def come_home(stack: str, addresses: Sequence[str]) -> tuple[list[str], list[str]]:
+def come_home(stack: str, addresses: Sequence[str], *, only_ours: bool = False) -> tuple[list[str], list[str]]:
     """Note that addresses no longer live on the other system, in one step; return those that did, and those with a
-    mailbox here among them: the others are unknown from then on.
+    mailbox here among them: the others are unknown from then on, or stay there with `only_ours`.
 
     Raises:
         ConflictError: aliases lead to one that has no mailbox here.
     """
     wanted = sorted(map(str, _addresses(stack, addresses)))
-    found = change(stack, _HOME, {"addresses": wanted}).value
+    found = change(stack, _HOME, {"addresses": wanted, "only_ours": only_ours}).value
     if found["used"]:
         msg = (
             f"{_listed(found['used'])}: aliases lead there, and no mailbox is here; nothing was changed: "

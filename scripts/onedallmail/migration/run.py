@@ -20,7 +20,7 @@ from .errors import MigrationError
 from .remote import Place
 from .source import Source
 from .stages import Tools
-from .state import Book, Migration, Progress, Stage, planned
+from .state import NEXT, Book, Migration, Progress, Stage, planned
 from .users import read_passwords, read_users, without_password
 
 LAB_NODE = "client"
@@ -83,7 +83,8 @@ def finish(stack: str, name: str, passwords: str, only: list[str] | None, pace: 
         migration = book.read()
         tools = _tools(stack, book, migration, read_passwords(passwords))
         movers = _chosen(migration, only)
-        home, _ = elsewhere.come_home(stack, [mover.target for mover in movers])
+        ready = [mover.target for mover in movers if Stage.FINISHING in NEXT[mover.stage]]
+        home, _ = elsewhere.come_home(stack, ready, only_ours=True)
         for target in home:
             pace.told(f"{target}: mail comes here from now on; copied after {elsewhere.WAY_KNOWN_S} s")
         if home:
