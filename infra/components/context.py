@@ -80,7 +80,7 @@ class Context(Scope):
             **vars(Scope.of(stack)),
             platform=platform,
             dkim_public_keys=public,
-            dkim_private_keys=config.require_secret("dkimPrivateKeys").apply(json.loads),
+            dkim_private_keys=(config.get_secret("dkimPrivateKeys") or pulumi.Output.secret("{}")).apply(json.loads),
         )
 
 

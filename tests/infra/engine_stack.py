@@ -15,7 +15,6 @@ from onedallmail.engine.workspace import Workspace
 PROGRAMS = Path(__file__).parent / "programs"
 PASSPHRASE = "correct horse"  # noqa: S105 - of stacks that live as long as a test
 FAULTY = PROGRAMS / "faulty_provider.py"
-SCHEMA = {"sample:secretDefault": {"type": "string", "secret": True, "default": "declared-as-secret"}}
 
 
 @dataclass
@@ -31,7 +30,7 @@ class EngineStack:
         self.root, self.state = self.folder / "project", self.folder / "state"
         self.root.mkdir()
         self.state.mkdir(mode=0o700)
-        project = {"name": "sample", "runtime": "python", "main": str(PROGRAMS / self.program), "config": SCHEMA}
+        project = {"name": "sample", "runtime": "python", "main": str(PROGRAMS / self.program)}
         (self.root / "Pulumi.yaml").write_text(yaml.safe_dump(project))
         self.configure()
 

@@ -60,7 +60,9 @@ def load_project(root: Path) -> Project:
         msg = f"{root / 'Pulumi.yaml'}: the embedded engine runs Python programs only, not '{language}'"
         raise EngineError(msg)
     program = root / str(content.get("main", "."))
-    return Project(name=content["name"], root=root, program=program, schema=content.get("config") or {})
+    schema = content.get("config") or {}
+    _check_schema(schema, root / "Pulumi.yaml")
+    return Project(name=content["name"], root=root, program=program, schema=schema)
 
 
 def load_target(
@@ -107,6 +109,19 @@ def load_target(
 
 def _qualified(project: Project, key: str) -> str:
     return key if ":" in key else f"{project.name}:{key}"
+
+
+def _check_schema(schema: Mapping[str, Any], file: Path) -> None:
+    """Raise EngineError for a declaration that the pulumi command refuses as well."""
+    for key, rule in schema.items():
+        if not isinstance(rule, dict):
+            continue
+        if rule.get("type") == "array" and not (rule.get("items") or {}).get("type"):
+            msg = f"{file}: {key} is an array of nothing known: say what it holds, such as `items: {{type: object}}`"
+            raise EngineError(msg)
+        if rule.get("secret") and "default" in rule:
+            msg = f"{file}: {key} is secret, so it can't have a default, which would lie there in plain text"
+            raise EngineError(msg)
 
 
 def _check(schema: Mapping[str, Any], values: Mapping[str, Any], stack: str, given: set[str]) -> None:
