@@ -69,9 +69,9 @@ PAGE = exposed(metrics(whole()))
 
 @pytest.fixture(scope="module")
 def promtool() -> Path:
-    """Prometheus' checker, from the Debian package of the host's suite."""
+    """Prometheus' checker, from the Debian package of the host's suite: Debian 13 has it in one of its own."""
     try:
-        return debian.program("prometheus", "usr/bin/promtool")
+        return debian.program("usr/bin/promtool", "promtool", "prometheus")
     except LabError as error:
         if os.environ.get("CI") == "true":
             raise

@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,26 +20,21 @@ DOWNLOAD_TIMEOUT_S = 600
 _CANDIDATE = re.compile(r"^\s*Candidate:\s*(\S+)\s*$", re.MULTILINE)
 
 
-def program(package: str, path: str) -> Path:
-    """Return a program of a Debian package: `path` is where the package has it, such as usr/bin/promtool.
+def program(path: str, *packages: str) -> Path:
+    """Return a program of a Debian package, of the first that the host's suite has.
+
+    `path` is where the package has it, such as usr/bin/promtool; several packages, because suites differ in which one.
 
     Raises:
         LabError: the host's sources have no such package or give no answer, or the package has no such file.
     """
-    version = _candidate(package)
-    if version is None:
-        _update()
-        version = _candidate(package)
-    if version is None:
-        msg = f"no Debian package {package} is known here. See whether `apt-get update` works and which sources it has."
-        raise LabError(msg)
+    found = _offered(packages) or _updated(packages)
     with _lock():
         try:
-            return _kept(package, version, path)
+            return _kept(*found, path)
         except LabError:
             # The lists may be older than the archive, which keeps the newest version only.
-            _update()
-            return _kept(package, _candidate(package) or version, path)
+            return _kept(*_updated(packages), path)
 
 
 def candidate(policy: str) -> str | None:
@@ -48,12 +43,22 @@ def candidate(policy: str) -> str | None:
     return None if found is None or found[1] == "(none)" else found[1]
 
 
-def _candidate(package: str) -> str | None:
-    return candidate(run(["env", "LC_ALL=C", "apt-cache", "policy", package]))
+def _offered(packages: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first package that there is, and its version."""
+    for package in packages:
+        version = candidate(run(["env", "LC_ALL=C", "apt-cache", "policy", package]))
+        if version:
+            return package, version
+    return None
 
 
-def _update() -> None:
+def _updated(packages: Sequence[str]) -> tuple[str, str]:
     run(["apt-get", "--quiet", "update"], timeout_s=DOWNLOAD_TIMEOUT_S)
+    found = _offered(packages)
+    if found is None:
+        msg = f"No Debian package {' or '.join(packages)} is known here: see which sources `apt-get update` reads."
+        raise LabError(msg)
+    return found
 
 
 def _folder() -> Path:
