@@ -52,7 +52,8 @@ def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
 def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
     """Yield the transactions that are left; when all groups exist, the one that says that the map is whole."""
     unfinished = Compare(SEEDING, Target.CHANGED, snapshot.changes[SEEDING])
-    missing = {n: p for n, p in _planned(snapshot.values[SEEDING]).items() if group_key(n) not in snapshot.values}
+    fleet = _planned(snapshot.values[SEEDING])
+    missing = {n: p for n, p in first_map(fleet).items() if group_key(n) not in snapshot.values}
     if not missing:
         yield Transaction((unfinished,), deletes=(SEEDING,))
     for part in in_batches(missing, IN_ONE):
@@ -69,7 +70,12 @@ def _wanted(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _planned(value: bytes) -> PlacementMap:
+def first_map(fleet: Fleet) -> PlacementMap:
+    """Return the map that a fleet begins with: the plan for no map."""
+    return applied({}, plan(fleet, {}, {}, tolerance=0).moves)
+
+
+def _planned(value: bytes) -> Fleet:
     try:
         wanted = json.loads(value)
         groups, weights = int(wanted["groups"]), dict(wanted.get("weights", {}))
@@ -78,4 +84,4 @@ def _planned(value: bytes) -> PlacementMap:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{SEEDING} is not what a placement service writes: delete it and all keys under {GROUPS}"
         raise PlacementError(msg) from error
-    return applied({}, plan(Fleet(tuple(hosts), groups, pins), {}, {}, tolerance=0).moves)
+    return Fleet(tuple(hosts), groups, pins)
