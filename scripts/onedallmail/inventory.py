@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from onedallmail.fleets import pins_of
 from onedallmail.outputs import read_outputs
+from onedallmail.placement.fleet import pin_record
 from onedallmail.platform.firewall import Rule, host_rules
 from onedallmail.platform.flows import Party
 from onedallmail.platform.model import Platform
@@ -22,7 +24,7 @@ def inventory(stack: str) -> dict[str, Any]:
         StackError: the stack file is wrong.
     """
     platform, outputs = load_platform(stack), read_outputs(stack)
-    servers = {name: _server(facts) for name, facts in outputs["servers"].items()}
+    servers = {name: _server(platform, facts) for name, facts in outputs["servers"].items()}
     hosts: dict[str, dict[str, Any]] = {name: _host(platform, outputs, facts) for name, facts in servers.items()}
     groups: dict[str, list[str]] = {"platform": list(servers), "directory": list(servers)}
     for name, facts in servers.items():
@@ -41,7 +43,7 @@ def inventory(stack: str) -> dict[str, Any]:
     }
 
 
-def _server(facts: dict[str, Any]) -> dict[str, Any]:
+def _server(platform: Platform, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": facts["name"],
         "fqdn": facts["fqdn"],
@@ -52,6 +54,7 @@ def _server(facts: dict[str, Any]) -> dict[str, Any]:
         "private_ip": facts["privateIp"],
         "public_ip": facts["publicIp"] or "",
         "voter": facts["voter"],
+        "weight": platform.server(facts["name"]).weight,
     }
 
 
@@ -111,6 +114,8 @@ def _plain(rules: Iterable[Rule]) -> Iterable[dict[str, Any]]:
 def _common(platform: Platform, outputs: dict[str, Any], servers: dict[str, Any]) -> dict[str, Any]:
     return {
         "onedallmail_placement_groups": platform.config.placement_groups,
+        "onedallmail_placement_pins": [pin_record(pin) for pin in pins_of(platform)],
+        "onedallmail_copies_without_second_place": platform.config.copies.without_second_place,
         "onedallmail_platform": {
             "stack": platform.stack,
             "target": outputs["target"],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from onedallmail import quorum
-from onedallmail.placement.fleet import Fleet, MailHost, PlanError, State, with_states
+from onedallmail.placement.fleet import PlanError, State
 from onedallmail.placement.map import PlacementMap, from_json
 from onedallmail.placement.moves import Kind, Move
 from onedallmail.placement.request import as_request, reason_of
@@ -63,11 +63,6 @@ def states(keys: Mapping[str, bytes]) -> dict[str, State]:
                 msg = f'{key} is {value[:80]!r}: write {{"state": "draining"}}, or delete it for a server that serves'
                 raise PlanError(msg) from error
     return found
-
-
-def fleet(regions: Mapping[str, str], groups: int, found: Mapping[str, State]) -> Fleet:
-    """Return the mail servers (name to region) in their states; raises PlanError."""
-    return Fleet(with_states([MailHost(name, region) for name, region in regions.items()], found), groups)
 
 
 def wish(keys: Snapshot, group: int, to: str | None) -> Wish:

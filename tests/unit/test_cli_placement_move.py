@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from onedallmail import quorum, relocation
+from onedallmail import quorum, relocation, stackfile
 from onedallmail.cli import placement as command
 from onedallmail.cli import placement_plan
 from onedallmail.directory import remote
@@ -22,8 +23,12 @@ from onedallmail.placement.store import (
     move_key,
     server_key,
 )
+from onedallmail.platform.model import build_platform
+from onedallmail.platform.pins import reservations
+from onedallmail.platform.stack import parse_stack
 
 from .placements import MemoryStore, Service, stand_in_postmap
+from .stacks import small
 from .test_placement_takeover import homes, of
 
 
@@ -45,11 +50,18 @@ class Platform:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+def stated() -> dict[str, Any]:
+    """What the stack file says; tests change it in place."""
+    return {**small(), "placementGroups": 8}
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: dict[str, Any]) -> Iterator[Platform]:
     stand_in_postmap(tmp_path, monkeypatch)
     platform = Platform(tmp_path)
     monkeypatch.setattr(quorum, "read_snapshot", lambda _, prefix: platform.store.read(prefix))
     monkeypatch.setattr(quorum, "commit", lambda _, transaction: platform.store.commit(transaction))
+    monkeypatch.setattr(stackfile, "load_platform", lambda _: build_platform(parse_stack("lab", stated)))
     monkeypatch.setattr(placement_plan, "sizes_of", lambda *_: dict.fromkeys(range(8), 1))
     follow = relocation.follow
     monkeypatch.setattr(
@@ -267,3 +279,14 @@ def test_etcdctl_reads_conditions_changes_and_nothing_for_otherwise() -> None:
     )
     with pytest.raises(ValueError, match="can't be asked"):
         quorum.script(Transaction((Compare("/x", Target.LEASE, 1),)))
+
+
+def test_rebalance_brings_homes_to_the_region_of_their_pin(platform: Platform, stated: dict[str, Any]) -> None:
+    stated["pins"] = [{"domain": "acme.example", "regions": ["eu-west-1"], "groups": 4}]
+    pinned = reservations(parse_stack("lab", stated).pins, 8)[0].groups
+    before = homes(platform.store)
+    assert {before[number].home[0] for number in pinned} != {"b"}, "otherwise nothing would have to be done"
+    code, text = run("rebalance")
+    assert code == 0, text
+    after = homes(platform.store)
+    assert {after[number].home[0] for number in pinned} == {"b"}

@@ -1,17 +1,24 @@
 """`onedallmail placement plan`: what it shows of a map that a server told, and what it refuses."""
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from onedallmail import quorum
+from onedallmail import fleets, quorum, stackfile
 from onedallmail.cli.placement_plan import plan_command
 from onedallmail.directory import session
 from onedallmail.placement.map import Placement, PlacementMap, initial
+from onedallmail.platform.model import build_platform
+from onedallmail.platform.pins import reservations
+from onedallmail.platform.stack import parse_stack
 from onedallmail.stackfile import load_platform
+
+from .stacks import small
 
 PLATFORM = load_platform("lab")
 GROUPS = PLATFORM.config.placement_groups
@@ -27,7 +34,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> PlacementMap:
     monkeypatch.setattr(session, "placements", lambda _: placements or None)
     monkeypatch.setattr(quorum, "read_keys", lambda *_: KEPT)
     counts = {str(number): 1 for number in range(GROUPS)}
-    monkeypatch.setattr(session, "read", lambda *_: session.Answer(counts, None))
+    monkeypatch.setattr(fleets, "read", lambda *words: session.Answer([] if len(words) > 2 else counts, None))
     return placements
 
 
@@ -81,15 +88,56 @@ def test_the_most_moves_are_kept_and_more_is_said() -> None:
     assert document["more"]
 
 
-def test_wishes_and_sizes_are_read_from_files(told: PlacementMap, tmp_path: Path) -> None:
-    wishes, sizes = tmp_path / "wishes.json", tmp_path / "sizes.json"
-    pin = {"name": "law", "groups": f"0-{GROUPS // 4 - 1}", "home": REGIONS["b1"]}
-    wishes.write_text(json.dumps({"weights": {"a1": 2}, "pins": [pin]}))
+def test_sizes_are_read_from_a_file(told: PlacementMap, tmp_path: Path) -> None:
+    sizes = tmp_path / "sizes.json"
     sizes.write_text(json.dumps({str(number): 1000 for number in range(GROUPS)}))
-    document = json.loads(run("--wishes", str(wishes), "--sizes", str(sizes), "--json")[1])
-    assert document["unit"] == "bytes"
-    after = {n: p.home for n, p in told.items()} | {m["group"]: m["home"] for m in document["moves"]}
-    assert {REGIONS[after[number]] for number in range(GROUPS // 4)} == {REGIONS["b1"]}
+    document = json.loads(run("--drain", "a1", "--sizes", str(sizes), "--json")[1])
+    its = sum("a1" in (p.home, p.standby) for p in told.values())
+    assert (document["unit"], document["copied"]) == ("bytes", 1000 * its)
+
+
+@pytest.fixture
+def stated(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the stack file says; tests change it in place before the command."""
+    settings = small()
+    monkeypatch.setattr(stackfile, "load_platform", lambda _: build_platform(parse_stack("lab", settings)))
+    return settings
+
+
+def test_weights_and_pins_come_from_the_stack_file(told: PlacementMap, stated: dict[str, Any]) -> None:
+    west = REGIONS["b1"]
+    stated["regions"][0]["servers"][0]["weight"] = 3
+    stated["pins"] = [{"domain": "acme.example", "regions": [west], "groups": GROUPS // 4}]
+    pinned = reservations(parse_stack("lab", stated).pins, GROUPS)[0].groups
+    assert any(REGIONS[told[number].home] != west for number in pinned), "otherwise nothing would be shown"
+    code, text = run("--json")
+    assert code == 0
+    after = {n: p.home for n, p in told.items()} | {m["group"]: m["home"] for m in json.loads(text)["moves"]}
+    assert {REGIONS[after[number]] for number in pinned} == {west}
+    count = Counter(after.values())
+    assert count["a1"] > 2 * count["a2"]
+
+
+@pytest.mark.usefixtures("told")
+def test_pinned_mailboxes_that_no_plan_helps_are_named(stated: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stated["pins"] = [{"domain": "acme.example", "regions": [REGIONS["b1"]]}]
+    own = reservations(parse_stack("lab", stated).pins, GROUPS)[0].groups
+    other = next(number for number in range(GROUPS) if number not in own)
+    rows = [["new@acme.example", own[0]], ["old@acme.example", other]]
+
+    def read(_: str, statement: str, document: object = None) -> session.Answer:
+        if document is None:
+            return session.Answer({str(number): 1 for number in range(GROUPS)}, None)
+        assert document == {"addresses": [], "domains": ["acme.example"]}, statement
+        return session.Answer(rows, None)
+
+    monkeypatch.setattr(fleets, "read", read)
+    code, text = run()
+    assert (
+        code,
+        f"1 pinned mailboxes are in groups that are not their pin's, from before it: old@acme.example ({other})"
+        in text,
+    ) == (0, True), text
 
 
 @pytest.mark.parametrize(
@@ -105,28 +153,6 @@ def test_what_can_not_be_ends_with_one_line(told: PlacementMap, words: tuple[str
     told[0] = Placement("a1", "b1", 1)
     code, text = run(*words)
     assert (code, reason in text) == (1, True), text
-
-
-@pytest.mark.usefixtures("told")
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("no", "is no JSON"),
-        ("[]", "must be an object"),
-        ('{"weights": {"z9": 1}}', "no mail server z9"),
-        ('{"weights": {"a1": "2"}}', "object of server to number"),
-        ('{"states": {"a1": "dead"}}', "one of serving, draining, retired"),
-        ('{"pins": {}}', "write a list"),
-        ('{"pins": [{"name": "law", "groups": "x"}]}', "numbers and ranges"),
-        ('{"pins": [{"name": "law", "groups": "1", "regions": "x"}]}', "list of names"),
-        ('{"pins": [{"groups": "1"}]}', "needs a name"),
-    ],
-)
-def test_wrong_wishes_are_refused(tmp_path: Path, text: str, reason: str) -> None:
-    path = tmp_path / "wishes.json"
-    path.write_text(text)
-    code, output = run("--wishes", str(path))
-    assert (code, reason in output) == (1, True), output
 
 
 def test_without_a_server_that_tells_its_map_the_command_says_so(told: PlacementMap) -> None:

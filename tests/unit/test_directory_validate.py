@@ -1,7 +1,6 @@
 """Limits of a mailbox: password, placement group, quota, name; and the hash that is stored."""
 
 import re
-from collections import Counter
 from itertools import pairwise
 
 import argon2
@@ -16,9 +15,7 @@ from onedallmail.directory.errors import DirectoryError, InputError
 from onedallmail.directory.seed import lowest_groups, missing
 from onedallmail.directory.session import literal
 from onedallmail.directory.validate import (
-    checked_group,
     checked_password,
-    default_group,
     display_name,
     quota_bytes,
     quota_text,
@@ -81,30 +78,6 @@ def test_a_hash_has_the_stored_form_and_is_that_of_the_password() -> None:
     assert argon2.PasswordHasher().verify(one.removeprefix("{ARGON2ID}"), "correct horse")
     with pytest.raises(argon2.exceptions.VerifyMismatchError):
         argon2.PasswordHasher().verify(one.removeprefix("{ARGON2ID}"), "another horse")
-
-
-@given(st.integers(1, 65536), st.from_regex(r"[a-z]{1,12}", fullmatch=True))
-def test_every_address_has_a_group_that_exists(groups: int, local: str) -> None:
-    address = Address(local, "acme.example")
-    assert 0 <= default_group(address, groups) < groups
-    assert checked_group(None, address, groups) == default_group(address, groups)
-
-
-def test_the_group_of_an_address_never_changes() -> None:
-    assert default_group(ALICE, 64) == 7
-    assert default_group(Address("b\u00fccher", "xn--bcher-kva.example"), 64) == 58
-
-
-def test_addresses_spread_evenly_over_the_groups() -> None:
-    load = Counter(default_group(Address(f"user{n}", "acme.example"), 64) for n in range(6400))
-    assert len(load) == 64
-    assert max(load.values()) < 150
-
-
-@pytest.mark.parametrize("number", [-1, 64, 1000])
-def test_a_group_that_does_not_exist_is_refused(number: int) -> None:
-    with pytest.raises(InputError, match="0 to 63"):
-        checked_group(number, ALICE, 64)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,31 @@
 import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from onedallmail.health.judge import Check, Facts, Level, Limits, closed_ports, findings, worst
+from onedallmail.health.metrics import metrics
 from onedallmail.health.overview import Overview, overview
-from onedallmail.health.page import metrics, page
-from onedallmail.health.probes import ProbeError, certificate_days, disk_free, services_down, status
+from onedallmail.health.page import page
+from onedallmail.health.probes import (
+    ProbeError,
+    Queue,
+    certificate_days,
+    disk_free,
+    queue_of,
+    services_down,
+    status,
+)
+from onedallmail.health.web import handler
+from onedallmail.placement.store import EtcdError
+from onedallmail.placement.takeover import Failover
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 LIMITS = Limits()
@@ -62,7 +77,8 @@ def test_each_fault_is_found_and_closes_only_what_cannot_work(
     assert closed_ports(found, MX, CLIENTS) == closed
 
 
-MEASURED = [f.name for f in fields(Facts) if f.name not in ("reasons", "copies_alarm", "failovers")]
+NOT_JUDGED = ("oldest_queued_s", "copies_waiting", "fence_open", "groups_not_ready")
+MEASURED = [f.name for f in fields(Facts) if f.name not in ("reasons", "copies_alarm", "failovers", *NOT_JUDGED)]
 
 
 @given(st.sets(st.sampled_from(MEASURED), min_size=1))
@@ -145,6 +161,62 @@ def test_a_dead_server_a_silent_one_and_its_groups_are_named() -> None:
     assert "b1: holds no lease" in view.problems
     assert any(text.startswith("b1: told nothing since") for text in view.problems)
     assert next(s for s in view.servers if s.name == "b1").level == "silent"
+
+
+TAKEN = {"from_server": "a1", "groups": 4, "at": "2026-11-25T11:58:00+00:00", "seconds": 7.9}
+"""A take-over as the placement agent tells it (takeover.Failover)."""
+
+
+def test_take_overs_are_told_with_both_servers() -> None:
+    under_way = {**TAKEN, "at": "2026-11-25T11:59:00+00:00", "seconds": None}
+    view = seen(told("b1", failovers=[under_way, TAKEN]))
+    assert [(f["from"], f["to"], f["groups"], f["seconds"]) for f in view.failovers] == [
+        ("a1", "b1", 4, 7.9),
+        ("a1", "b1", 4, None),
+    ]
+    text = page(view, "acme.example")
+    assert "<td>a1</td><td>b1</td>" in text
+    assert "under way" in text
+    assert 'onedallmail_last_failover_duration_seconds{server="b1"' not in metrics(view)
+    assert 'onedallmail_last_failover_groups{server="b1",region="eu-west-1"} 4' in metrics(view)
+
+
+def test_the_record_of_a_take_over_has_what_the_page_shows() -> None:
+    assert TAKEN.keys() == {f.name for f in fields(Failover)}
+
+
+def test_the_queue_s_oldest_message_counts() -> None:
+    lines = [b'{"queue_id": "A", "arrival_time": %d}' % (NOW.timestamp() - age_s) for age_s in (5, 7200, 60)]
+    assert queue_of(lines, NOW) == Queue(3, 7200)
+    assert queue_of([], NOW) == Queue(0, 0)
+    with pytest.raises(ValueError, match="Expecting"):
+        queue_of([b"no json"], NOW)
+
+
+@pytest.mark.parametrize(
+    ("lost", "path", "status", "said"),
+    [
+        (False, "/metrics", 200, "onedallmail_quorum 1"),
+        (True, "/metrics", 200, "onedallmail_quorum 0"),
+        (False, "/", 200, "<h1>acme.example</h1>"),
+        (True, "/", 503, "The quorum gives no answer"),
+        (False, "/secret", 404, "all there is"),
+    ],
+)
+def test_the_page_is_served_and_says_when_the_quorum_is_lost(lost: bool, path: str, status: int, said: str) -> None:
+    def look() -> Overview:
+        if lost:
+            msg = "no endpoint answers"
+            raise EtcdError(msg)
+        return seen()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler("acme.example", look)) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    assert (answer.status, said in text) == (status, True), text
 
 
 def test_page_and_metrics_show_each_server_and_escape_what_servers_say() -> None:

@@ -67,6 +67,28 @@ def test_the_status_says_what_is_held_and_served(service: Service) -> None:
     assert found["fence"] == {"open_for_s": 7.0, "error": None}
 
 
+def test_the_status_is_kept_fresh_while_the_map_is_not_looked_at(service: Service, store: MemoryStore) -> None:
+    """A look may wait for etcd's endpoints in turn; who asks about lease and fence meanwhile gets what holds now."""
+    path, before = service.directory / "status.json", service.status
+    inode = path.stat().st_ino
+    store.clock.now += 3
+    service.agent.tell()
+    assert path.stat().st_ino != inode, "replaced by rename, so a reader never sees half of it"
+    assert service.status["fence"]["open_for_s"] == before["fence"]["open_for_s"] - 3
+    store.clock.now += 6
+    service.agent.tell()
+    assert (service.status["lease"], service.status["fence"]["open_for_s"]) == (None, 0.0)
+    same = ("revision", "groups", "checked_at", "served", "standby", "failovers", "error")
+    assert [service.status[name] for name in same] == [before[name] for name in same]
+    assert not list(service.directory.glob(".*"))
+
+
+def test_nothing_is_told_before_the_first_look(tmp_path: Path, store: MemoryStore) -> None:
+    service = Service(tmp_path / "a1", store)
+    service.agent.tell()
+    assert not (service.directory / "status.json").exists()
+
+
 def test_living_servers_are_told_with_their_regions(service: Service, store: MemoryStore) -> None:
     store.arrive("b2")
     service.agent.step()

@@ -1,5 +1,7 @@
 """The first map is written once and whole, whoever begins it, and whoever dies in the middle."""
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,10 @@ import pytest
 
 from onedallmail.placement.map import from_json, initial
 from onedallmail.placement.seeding import seed
-from onedallmail.placement.settings import Settings
+from onedallmail.placement.settings import Settings, parse_settings
 from onedallmail.placement.store import GROUPS, PREFIX, SEEDING, EtcdError, Transaction, group_key
 
-from .placements import MemoryStore, Service, settings, stand_in_postmap
+from .placements import MemoryStore, Service, raw_settings, settings, stand_in_postmap
 
 MANY = 250
 
@@ -90,6 +92,28 @@ def test_a_service_that_read_an_older_state_writes_nothing_twice(
     assert store.created == 1
 
 
+def test_the_first_map_keeps_weights_and_pins(tmp_path: Path, store: MemoryStore) -> None:
+    raw = raw_settings(tmp_path, groups=64)
+    raw["servers"]["a1"]["weight"] = 3
+    pins = [
+        {"name": "west", "groups": [3, 9, 11], "home": "eu-west-1", "regions": []},
+        {"name": "both", "groups": [4], "home": None, "regions": ["eu-central-1", "eu-west-1"]},
+    ]
+    wanted = parse_settings({**raw, "pins": pins})
+    seed(store, store.read(PREFIX), wanted)
+    found = {n: from_json(n, store.values[group_key(n)]) for n in range(64)}
+    assert {wanted.regions[found[n].home] for n in (3, 9, 11)} == {"eu-west-1"}
+    count = Counter(placement.home for placement in found.values())
+    assert count["a1"] == pytest.approx(3 * count["a2"], abs=3)
+    assert SEEDING not in store.values
+
+
+def test_a_first_map_that_an_older_service_began_is_finished(store: MemoryStore, many: Settings) -> None:
+    store.put(SEEDING, json.dumps({"groups": MANY, "servers": many.regions}), 0)
+    seed(store, store.read(PREFIX), many)
+    assert is_whole(store, many)
+
+
 def test_an_unfinished_map_is_used_by_nobody(
     tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +136,9 @@ def test_an_unfinished_map_beside_a_known_one_is_an_error(
     assert "restore etcd's data" in service.status["error"]
 
 
-@pytest.mark.parametrize("value", ["no JSON", "{}", "[]", '{"groups": 8, "servers": 3}'])
+@pytest.mark.parametrize(
+    "value", ["no JSON", "{}", "[]", '{"groups": 8, "servers": 3}', '{"groups": 8, "servers": {}, "pins": [{}]}']
+)
 def test_a_key_that_nobody_can_go_on_with_is_an_error(
     tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, value: Any
 ) -> None:

@@ -46,14 +46,16 @@ def move_command(
 def drain_command(server: Server, dry_run: DryRun = False, stack: Stack = "lab") -> None:
     """Move every group away from a server, and let none come, until `undrain`. It stays their standby."""
     from onedallmail import relocation  # noqa: PLC0415 - as above
+    from onedallmail.fleets import stack_fleet  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import State  # noqa: PLC0415 - as above
     from onedallmail.placement.plan import plan  # noqa: PLC0415 - as above
+    from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
     with _plain():
         keys = _keys(stack)
-        present, regions = relocation.placements(keys), _regions(stack)
+        present = relocation.placements(keys)
         found = relocation.states(keys.values)
-        fleet = relocation.fleet(regions, len(present), found | {server: State.DRAINING})
+        fleet = stack_fleet(load_platform(stack), found | {server: State.DRAINING})
         plan(fleet, present, {})  # refuses what would leave groups without a place
         if not dry_run and found.get(server) is not State.DRAINING:
             relocation.mark(stack, keys, server, State.DRAINING)
@@ -85,14 +87,16 @@ def undrain_command(server: Server, stack: Stack = "lab") -> None:
 def rebalance_command(dry_run: DryRun = False, stack: Stack = "lab") -> None:
     """Change places of homes and standbys until each server has its share."""
     from onedallmail import relocation  # noqa: PLC0415 - as above
+    from onedallmail.fleets import stack_fleet  # noqa: PLC0415 - as above
     from onedallmail.placement.plan import plan  # noqa: PLC0415 - as above
+    from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
     from .placement_plan import sizes_of  # noqa: PLC0415 - as above
 
     with _plain():
         keys = _keys(stack)
         present = relocation.placements(keys)
-        fleet = relocation.fleet(_regions(stack), len(present), relocation.states(keys.values))
+        fleet = stack_fleet(load_platform(stack), relocation.states(keys.values))
         wishes, others = relocation.swaps(plan(fleet, present, sizes_of(stack, None)).moves, present)
         if others:
             say(f"{others} groups would need another standby, which no command gives them; they stay")

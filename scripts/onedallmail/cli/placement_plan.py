@@ -12,17 +12,11 @@ from .answer import AsJson, Stack, err, plain_errors, print_json, print_table, s
 if TYPE_CHECKING:
     from onedallmail.placement.fleet import Fleet, State
     from onedallmail.placement.plan import Plan
-
-_COUNTS = """
-SELECT coalesce(jsonb_object_agg(placement_group, n), '{}') FROM (
-  SELECT placement_group, count(*) AS n FROM directory.mailboxes GROUP BY placement_group) AS c"""
+SHOWN = 5
 
 
 def plan_command(
     *,
-    wishes: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON with weights, states and pins.")
-    ] = None,
     sizes: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of group to bytes; else mailboxes count.")
     ] = None,
@@ -41,10 +35,11 @@ def plan_command(
 
     with plain_errors():
         try:
-            fleet = _fleet(stack, wishes, drain or [], retire or [], leave_region or [])
+            fleet = _fleet(stack, drain or [], retire or [], leave_region or [])
             found = plan(fleet, _present(stack), sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
         except PlacementError as error:
             raise DirectoryError(str(error)) from error
+        _say_misplaced(stack)
     unit = "bytes" if sizes else "mailboxes"
     if as_json:
         print_json(_document(found, unit))
@@ -52,20 +47,25 @@ def plan_command(
     _show(found, unit)
 
 
-def _fleet(stack: str, wishes: Path | None, drain: list[str], retire: list[str], leaving: list[str]) -> "Fleet":
+def _fleet(stack: str, drain: list[str], retire: list[str], leaving: list[str]) -> "Fleet":
+    from onedallmail.fleets import stack_fleet  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import State  # noqa: PLC0415 - as above
-    from onedallmail.placement.wishes import Wishes, fleet_with, parse_wishes  # noqa: PLC0415 - as above
     from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
-    platform = load_platform(stack)
-    wished = parse_wishes(_json(wishes) if wishes else {})
     asked = dict.fromkeys(drain, State.DRAINING) | dict.fromkeys(retire, State.RETIRED)
-    return fleet_with(
-        Wishes(wished.weights, {**_states(stack), **wished.states, **asked}, wished.pins),
-        {server.name: server.region for server in platform.mail_servers},
-        platform.config.placement_groups,
-        leaving=frozenset(leaving),
-    )
+    return stack_fleet(load_platform(stack), {**_states(stack), **asked}, leaving=frozenset(leaving))
+
+
+def _say_misplaced(stack: str) -> None:
+    """Name the pinned mailboxes that no plan can bring where they should be: a mailbox keeps its group."""
+    from onedallmail.fleets import misplaced  # noqa: PLC0415 - as above
+    from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
+
+    found = misplaced(load_platform(stack))
+    if found:
+        shown = ", ".join(f"{address} ({group})" for address, group in sorted(found.items())[:SHOWN])
+        text = f"{len(found)} pinned mailboxes are in groups that are not their pin's, from before it: {shown}"
+        err.print(f"{text}{' and others' if len(found) > SHOWN else ''}", soft_wrap=True, markup=False)
 
 
 def _states(stack: str) -> dict[str, "State"]:
@@ -94,10 +94,12 @@ def _present(stack: str) -> dict[int, Any]:
 
 def sizes_of(stack: str, path: Path | None) -> dict[int, int]:
     """Return the size of each group: bytes as a file says, else the number of its mailboxes in the directory."""
-    from onedallmail.directory.session import read  # noqa: PLC0415 - as above
+    from onedallmail.fleets import mailboxes_by_group  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import PlanError  # noqa: PLC0415 - as above
 
-    document = _json(path) if path else read(stack, _COUNTS).value
+    if path is None:
+        return mailboxes_by_group(stack)
+    document = _json(path)
     if not isinstance(document, dict) or not all(
         number.isdecimal() and type(size) is int for number, size in document.items()
     ):

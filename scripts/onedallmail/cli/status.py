@@ -41,7 +41,9 @@ def _show(view: "Overview") -> None:
     columns = ("Server", "Region", "State", "Lease", "Home", "Standby", "Queue", "Lag s", "Copy s")
     print_table(columns, [_row(server) for server in view.servers])
     for failover in view.failovers:
-        took = f"{failover['groups']} groups from {failover['from']} to {failover['to']} in {failover['seconds']} s"
+        seconds = failover["seconds"]
+        ended = "under way" if seconds is None else f"in {seconds} s"
+        took = f"{failover['groups']} groups from {failover['from']} to {failover['to']}, {ended}"
         say(f"{failover['at']}  {took}")
     for text in view.problems:
         say(f"look at  {text}")

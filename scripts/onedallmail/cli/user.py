@@ -19,7 +19,9 @@ def add_command(
     *,
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     quota: Annotated[str, typer.Option(help="Room for mail, in M, G, T or P.")] = "5G",
-    group: Annotated[int | None, typer.Option(help="Placement group; by the address when left out.")] = None,
+    group: Annotated[
+        int | None, typer.Option(help="Placement group; the smallest that it may have when left out.")
+    ] = None,
     from_stdin: FromStdin = False,
     generate: Generate = False,
     stack: Stack = "lab",

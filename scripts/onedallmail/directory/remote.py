@@ -5,6 +5,7 @@ Every function checks its input before it asks a server; errors are DirectoryErr
 
 from typing import Any
 
+from onedallmail.fleets import group_for, mailboxes_by_group
 from onedallmail.stackfile import load_platform
 
 from . import kept
@@ -12,7 +13,7 @@ from .address import Address, own_address
 from .errors import ConflictError, UnknownError
 from .password import generate, hashed
 from .session import change, homes, read
-from .validate import DEFAULT_QUOTA, checked_group, checked_password, display_name, quota_bytes
+from .validate import DEFAULT_QUOTA, checked_password, display_name, quota_bytes
 
 _LIST = """
 SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.address), '[]') FROM (
@@ -84,15 +85,18 @@ def add(
     An address that lived elsewhere (split delivery) is one of ours from then on, in the same step; with `moving` its
     mail still goes there until `elsewhere.come_home`, so that the mailbox can be filled before.
 
+    Without a group it gets one that its pin reserves or that no pin does, whichever has the fewest mailboxes.
+
     Raises:
         ConflictError: the address is in use, or its domain has not been added.
+        InputError: something of it is no good, its group included.
     """
     who = checked(stack, address)
     row = {
         "local_part": who.local,
         "domain": who.domain,
         "name": display_name(name),
-        "group": checked_group(group, who, load_platform(stack).config.placement_groups),
+        "group": group_for(load_platform(stack), str(who), group, lambda: mailboxes_by_group(stack)),
         "quota_bytes": quota_bytes(quota),
         "moving": moving,
     }

@@ -3,10 +3,11 @@
 Idempotent: with everything there it asks once and changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from onedallmail.fleets import allowed_groups
 from onedallmail.platform.model import Platform
 from onedallmail.stackfile import load_platform
 
@@ -72,7 +73,7 @@ def seed_lab(stack: str) -> None:
     groups: Mapping[int, str] = {}
     if lacking.people:
         groups = state.homes or homes(stack) or {}
-    chosen = [(who, lowest_groups(groups, home)) for who, home in lacking.people]
+    chosen = [(who, places(groups, home, allowed_groups(platform, str(who)))) for who, home in lacking.people]
     change(
         stack,
         _APPLY,
@@ -102,6 +103,15 @@ def missing(platform: Platform, state: Mapping[str, Any], is_kept: Callable[[str
         strangers=tuple(who for who, _ in people if str(who) in state["mailboxes"] and not is_kept(str(who))),
         aliases=tuple((a, to) for a, to in aliases if (str(a), to) not in have),
     )
+
+
+def places(groups: Mapping[int, str], home: str, allowed: Collection[int]) -> list[int]:
+    """Return the groups for an account that shall be at home on a server: of that server, or wherever its pin allows.
+
+    Raises:
+        DirectoryError: the server has none.
+    """
+    return [number for number in lowest_groups(groups, home) if number in allowed] or sorted(allowed)
 
 
 def lowest_groups(groups: Mapping[int, str], home: str) -> list[int]:

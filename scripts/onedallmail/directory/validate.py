@@ -1,6 +1,5 @@
-"""What a mailbox may be: its password, placement group, quota and name. Pure; refuses before anything changes."""
+"""What a mailbox may be: its password, quota and name. Pure; refuses before anything changes."""
 
-import hashlib
 import re
 import unicodedata
 
@@ -72,25 +71,6 @@ def _own_symbols(text: str) -> int:
     runs = {row[i : i + RUN] for r in ROWS for row in (r, r[::-1]) for i in range(len(row) - RUN + 1)}
     inside = [text[i : i + RUN] in runs for i in range(len(text))]
     return sum(char != "\0" and not any(inside[max(0, i - RUN + 1) : i + 1]) for i, char in enumerate(text))
-
-
-def default_group(address: Address, groups: int) -> int:
-    """Return the placement group of an address: stable, and even over 0..groups-1."""
-    return int.from_bytes(hashlib.sha256(str(address).encode()).digest()[:8]) % groups
-
-
-def checked_group(number: int | None, address: Address, groups: int) -> int:
-    """Return a placement group in 0..groups-1, that of the address when none is named.
-
-    Raises:
-        InputError: there is no group of that number.
-    """
-    if number is None:
-        return default_group(address, groups)
-    if not 0 <= number < groups:
-        msg = f"placement group {number} does not exist: take one of 0 to {groups - 1}, or leave --group out"
-        raise InputError(msg)
-    return number
 
 
 def quota_bytes(text: str) -> int:

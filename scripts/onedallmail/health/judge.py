@@ -59,16 +59,23 @@ class Facts:
     reasons: dict[Check, str]
     directory_ready: bool | None = None
     lease_held: bool | None = None
+    fence_open: bool | None = None
+    """Whether the kernel lets anybody to this server's mailboxes."""
     queued: int | None = None
+    oldest_queued_s: float | None = None
     disk_free: dict[str, float] | None = None
     """Part of the space that is free, by file system's path."""
     clock_error_s: float | None = None
     certificate_days: dict[str, float] | None = None
     """Days of life that are left, by file."""
     services_down: tuple[str, ...] | None = None
+    copies_waiting: int | None = None
     oldest_copy_s: float | None = None
     copies_alarm: str | None = None
     lag_s: float | None = None
+    """Age of the oldest change of a mailbox that its standby does not have yet."""
+    groups_not_ready: int | None = None
+    """Groups at home here whose standby is not declared ready for every user."""
     failovers: tuple[dict[str, object], ...] = ()
     """The last take-overs by this server, as the placement agent tells them."""
 

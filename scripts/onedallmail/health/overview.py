@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,17 @@ ALIVE = "/onedallmail/placement/alive/"
 GROUPS = "/onedallmail/placement/groups/"
 STALE_S = 60
 FAILOVERS_SHOWN = 10
+MEASURED = (
+    "queued",
+    "oldest_queued_s",
+    "lag_s",
+    "groups_not_ready",
+    "copies_waiting",
+    "oldest_copy_s",
+    "fence_open",
+    "clock_error_s",
+)
+"""Figures of a server's report that are passed on as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,19 @@ class ServerView:
     oldest_copy_s: float | None
     closed_ports: tuple[int, ...]
     problems: tuple[str, ...]
+    oldest_queued_s: float | None = None
+    copies_waiting: int | None = None
+    fence_open: bool | None = None
+    groups_not_ready: int | None = None
+    clock_error_s: float | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Level by check."""
+    disk_free: Mapping[str, float] = field(default_factory=dict)
+    """Free part by file system's path."""
+    certificate_days: Mapping[str, float] = field(default_factory=dict)
+    """Days of life that are left, by file."""
+    last_failover: Mapping[str, Any] | None = None
+    """The last take-over by this server, also when it is silent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +91,9 @@ def overview(values: Mapping[str, bytes], expected: Mapping[str, tuple[str, str]
     servers = []
     for name, (region, role) in sorted(expected.items()):
         leased = name in alive if role == "mail" else None
-        document = told.get(name)
-        fresh = document if document and _age_s(document, now) <= STALE_S else {}
-        servers.append(
-            ServerView(
-                name=name,
-                region=region,
-                role=role,
-                alive=leased,
-                level=fresh.get("level", "silent"),
-                homes=homes[name],
-                standbys=standbys[name],
-                queued=fresh.get("queued"),
-                lag_s=fresh.get("lag_s"),
-                oldest_copy_s=fresh.get("oldest_copy_s"),
-                closed_ports=tuple(fresh.get("closed_ports", ())),
-                problems=tuple(_problems(document, fresh, leased=leased)),
-            )
-        )
-    failovers = sorted((f for document in told.values() for f in document["failovers"]), key=lambda f: str(f["at"]))
+        seen = server_view(name, region, role, told.get(name), now, leased=leased)
+        servers.append(replace(seen, homes=homes[name], standbys=standbys[name]))
+    failovers = sorted((f for name, document in told.items() for f in _failovers(name, document)), key=_moment)
     return Overview(
         at=now,
         servers=tuple(servers),
@@ -94,6 +102,42 @@ def overview(values: Mapping[str, bytes], expected: Mapping[str, tuple[str, str]
         without_home=sum(g["home"] not in alive for g in groups),
         failovers=tuple(failovers[-FAILOVERS_SHOWN:]),
     )
+
+
+def server_view(
+    name: str, region: str, role: str, document: Mapping[str, Any] | None, now: datetime, *, leased: bool | None
+) -> ServerView:
+    """Return what a server's report says, home of nothing yet; nothing of it when it is old or absent."""
+    fresh = document if document and _age_s(document, now) <= STALE_S else {}
+    measured: dict[str, Any] = {field_: fresh.get(field_) for field_ in MEASURED}
+    by_name: dict[str, Any] = {field_: fresh.get(field_) or {} for field_ in ("disk_free", "certificate_days")}
+    failovers = sorted(_failovers(name, document or {}), key=_moment)
+    return ServerView(
+        name=name,
+        region=region,
+        role=role,
+        alive=leased,
+        level=fresh.get("level", "silent"),
+        homes=0,
+        standbys=0,
+        closed_ports=tuple(fresh.get("closed_ports", ())),
+        problems=tuple(_problems(document, fresh, leased=leased)),
+        checks={check: about["level"] for check, about in fresh.get("checks", {}).items()},
+        last_failover=failovers[-1] if failovers else None,
+        **measured,
+        **by_name,
+    )
+
+
+def _failovers(name: str, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the take-overs by a server; `seconds` is None while one is under way."""
+    for record in document.get("failovers", ()):
+        figures = {field_: record[field_] for field_ in ("groups", "seconds")}
+        yield {"at": record["at"], "from": record["from_server"], "to": name, **figures}
+
+
+def _moment(record: Mapping[str, Any]) -> str:
+    return str(record["at"])
 
 
 def _age_s(document: Mapping[str, Any], now: datetime) -> float:

@@ -1,4 +1,4 @@
-"""The overview as a page without scripts and without anything from elsewhere, and as Prometheus metrics. Pure."""
+"""The overview as a page without scripts and without anything from elsewhere. Pure."""
 
 from html import escape
 
@@ -25,7 +25,7 @@ def page(view: Overview, domain: str) -> str:
     problems = "".join(f"<li>{escape(text)}</li>" for text in view.problems) or "<li>none</li>"
     moves = "".join(
         f"<tr><td>{escape(str(f['at']))}</td><td>{escape(str(f['from']))}</td><td>{escape(str(f['to']))}</td>"
-        f'<td class="n">{escape(str(f["groups"]))}</td><td class="n">{escape(str(f["seconds"]))}</td></tr>'
+        f'<td class="n">{escape(str(f["groups"]))}</td><td class="n">{_seconds(f["seconds"])}</td></tr>'
         for f in reversed(view.failovers)
     )
     return f"""<!doctype html>
@@ -55,33 +55,9 @@ def _row(server: ServerView) -> str:
     )
 
 
+def _seconds(value: object) -> str:
+    return "under way" if value is None else escape(str(value))
+
+
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def metrics(view: Overview) -> str:
-    """Return the overview in Prometheus' text format."""
-    lines = [
-        "# TYPE onedallmail_groups gauge",
-        f"onedallmail_groups {view.groups}",
-        "# TYPE onedallmail_groups_without_standby gauge",
-        f"onedallmail_groups_without_standby {view.without_standby}",
-        "# TYPE onedallmail_groups_without_home gauge",
-        f"onedallmail_groups_without_home {view.without_home}",
-    ]
-    for name, of in (
-        ("lease_held", lambda s: None if s.alive is None else int(s.alive)),
-        ("server_healthy", lambda s: int(s.level in ("ok", "warning"))),
-        ("home_groups", lambda s: s.homes),
-        ("queue_messages", lambda s: s.queued),
-        ("sync_lag_seconds", lambda s: s.lag_s),
-        ("oldest_copy_seconds", lambda s: s.oldest_copy_s),
-        ("closed_ports", lambda s: len(s.closed_ports)),
-    ):
-        lines.append(f"# TYPE onedallmail_{name} gauge")
-        lines += [
-            f'onedallmail_{name}{{server="{s.name}",region="{s.region}"}} {of(s)}'
-            for s in view.servers
-            if of(s) is not None
-        ]
-    return "\n".join(lines) + "\n"

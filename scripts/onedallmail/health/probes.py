@@ -8,7 +8,9 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,9 +45,11 @@ def measure(settings: Settings, now: datetime) -> Facts:
             return None
 
     copies = of(Check.COPIES, lambda: status(STATE / "copies" / "status.json", now)) or {}
-    placement = (
-        of(Check.LEASE, lambda: status(STATE / "placement" / "status.json", now)) if settings.mail else None
-    ) or {}
+    placement, mailboxes = (
+        (of(check, partial(status, STATE / room / "status.json", now)) if settings.mail else None) or {}
+        for check, room in ((Check.LEASE, "placement"), (Check.SYNCHRONISATION, "mailboxes"))
+    )
+    queue = of(Check.QUEUE, lambda: queued(now)) if settings.mail else None
     return Facts(
         reasons=reasons,
         directory_ready=of(Check.DIRECTORY, directory_ready),
@@ -53,12 +57,16 @@ def measure(settings: Settings, now: datetime) -> Facts:
         clock_error_s=of(Check.CLOCK, clock_error_s),
         certificate_days=of(Check.CERTIFICATE, lambda: certificate_days(settings.certificates, now)),
         services_down=of(Check.SERVICES, lambda: services_down(settings.units, SLICE)),
+        copies_waiting=copies.get("waiting"),
         oldest_copy_s=of(Check.COPIES, lambda: float(copies["oldest_s"])) if copies else None,
         copies_alarm="; ".join(map(str, copies.get("alarms", {}).values())) or None,
         lease_held=bool(placement["lease"]) if "lease" in placement else None,
+        fence_open=placement["fence"]["open_for_s"] > 0 if "fence" in placement else None,
         failovers=tuple(placement.get("failovers", ())),
-        queued=of(Check.QUEUE, queued) if settings.mail else None,
-        lag_s=of(Check.SYNCHRONISATION, lambda: lag_s(now)) if settings.mail else None,
+        queued=queue.messages if queue else None,
+        oldest_queued_s=queue.oldest_s if queue else None,
+        lag_s=of(Check.SYNCHRONISATION, lambda: float(mailboxes["oldest_dirty_s"])) if mailboxes else None,
+        groups_not_ready=len(mailboxes["groups_not_ready"]) if "groups_not_ready" in mailboxes else None,
     )
 
 
@@ -124,18 +132,27 @@ def services_down(units: Sequence[str], place: Path) -> tuple[str, ...]:
     return tuple(unit for unit in units if not runs(unit))
 
 
-def queued() -> int:
-    """Return how many messages are in Postfix's queue."""
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many messages wait, and how long the oldest has; 0 when there is none."""
+
+    messages: int
+    oldest_s: float
+
+
+def queued(now: datetime) -> Queue:
+    """Return what is in Postfix's queue."""
     done = subprocess.run(["/usr/sbin/postqueue", "-j"], capture_output=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
         msg = f"postqueue failed: {done.stderr.decode(errors='replace').strip()}"
         raise ProbeError(msg)
-    return done.stdout.count(b"\n")
+    return queue_of(done.stdout.splitlines(), now)
 
 
-def lag_s(now: datetime) -> float:
-    """Return by how much the worst mailbox's standby is behind."""
-    return float(status(STATE / "mailboxes" / "status.json", now)["lag_s"]["worst"])
+def queue_of(lines: Sequence[bytes], now: datetime) -> Queue:
+    """Return what `postqueue -j` (a JSON object a message) says of the queue."""
+    arrivals = [float(json.loads(line)["arrival_time"]) for line in lines]
+    return Queue(len(arrivals), max(0.0, now.timestamp() - min(arrivals)) if arrivals else 0.0)
 
 
 def status(path: Path, now: datetime) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from onedallmail.health import gate
 from onedallmail.health.judge import Facts, Finding, closed_ports, findings, worst
+from onedallmail.health.metrics import own_metrics
+from onedallmail.health.overview import server_view
 from onedallmail.health.probes import measure
 from onedallmail.health.settings import Settings, SettingsError, load_settings
 from onedallmail.placement import files
@@ -34,26 +36,25 @@ def report(settings: Settings, facts: Facts, found: Sequence[Finding], closed: S
         "level": worst(found),
         "closed_ports": sorted(closed),
         "checks": {f.check: {"level": f.level, "text": f.text} for f in found},
+        "clock_error_s": facts.clock_error_s if settings.own_clock else None,
+        "disk_free": facts.disk_free,
+        "certificate_days": facts.certificate_days,
         "queued": facts.queued,
+        "oldest_queued_s": facts.oldest_queued_s,
         "lag_s": facts.lag_s,
+        "groups_not_ready": facts.groups_not_ready,
+        "copies_waiting": facts.copies_waiting,
         "oldest_copy_s": facts.oldest_copy_s,
+        "fence_open": facts.fence_open,
         "failovers": facts.failovers,
     }
 
 
 def metrics(document: dict[str, Any]) -> str:
-    """Return the report in Prometheus' text format."""
-    lines = ["# TYPE onedallmail_health_check gauge"]
-    lines += [
-        f'onedallmail_health_check{{check="{check}",level="{about["level"]}"}} 1'
-        for check, about in document["checks"].items()
-    ]
-    for name in ("queued", "lag_s", "oldest_copy_s"):
-        if document[name] is not None:
-            unit = name.replace("_s", "_seconds")
-            lines += [f"# TYPE onedallmail_{unit} gauge", f"onedallmail_{unit} {document[name]}"]
-    lines += ["# TYPE onedallmail_closed_ports gauge", f"onedallmail_closed_ports {len(document['closed_ports'])}"]
-    return "\n".join(lines) + "\n"
+    """Return the report in Prometheus' text format, under the names of the status page."""
+    at = datetime.fromisoformat(document["at"])
+    view = server_view(document["server"], document["region"], document["role"], document, at, leased=None)
+    return own_metrics(view)
 
 
 class Watchman:

@@ -10,8 +10,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from onedallmail.health.metrics import CONTENT_TYPE, metrics, without_quorum
 from onedallmail.health.overview import Overview, overview
-from onedallmail.health.page import metrics, page
+from onedallmail.health.page import page
 from onedallmail.placement.etcd import EtcdClient
 from onedallmail.placement.settings import Etcd
 from onedallmail.placement.store import EtcdError
@@ -52,10 +53,13 @@ def handler(domain: str, look: Callable[[], Overview]) -> type[BaseHTTPRequestHa
                 if self.path == "/":
                     self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page(look(), domain))
                 elif self.path == "/metrics":
-                    self._answer(HTTPStatus.OK, "text/plain; version=0.0.4", metrics(look()))
+                    self._answer(HTTPStatus.OK, CONTENT_TYPE, metrics(look()))
                 else:
                     self._answer(HTTPStatus.NOT_FOUND, "text/plain", "/ and /metrics are all there is\n")
             except EtcdError as error:
+                if self.path == "/metrics":
+                    self._answer(HTTPStatus.OK, CONTENT_TYPE, without_quorum())
+                    return
                 lost = f"The quorum gives no answer: {error}\n"
                 still = "Mail goes on: each server keeps the last map and serves until its lease ends.\n"
                 self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", lost + still)

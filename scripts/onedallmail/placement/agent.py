@@ -1,8 +1,8 @@
 """The service onedallmail-placement: holds this server's lease, follows the placement map, and takes over groups.
 
-Threads: the lease (lease.py), the watch (watch.py), preparation (prepare.py), hand-over (courier.py), and this one,
-which reads etcd, takes over, moves, and writes files. Without etcd the last files stay, status.json says since when and
-why, and the fence closes.
+Threads: the lease (lease.py), the watch (watch.py), preparation (prepare.py), hand-over (courier.py), one that keeps
+status.json fresh, and this one, which reads etcd, takes over, moves, and writes files. Without etcd the last files
+stay, status.json says since when and why, and the fence closes.
 """
 
 import json
@@ -40,6 +40,8 @@ PAUSE_S = 1.0
 """Between two attempts while etcd gives no answer."""
 SETTLED_S = 1.1
 """Dovecot looks at its files once a second; so long after a change the fence is opened for the first time."""
+TELL_S = 2.0
+"""status.json is written so often also while nothing changes or etcd is slow: readers take an old one for no answer."""
 USAGE = 2
 
 log = logging.getLogger("placement")
@@ -75,6 +77,8 @@ class Agent:
         self._takeover = TakeOver(settings.server, patience_s, store, past, merging=merging, clock=clock)
         self._mover = Mover(settings.server, store, courier, settled_s, clock)
         self._error: str | None = None
+        self._told: dict[str, Any] = {}
+        self._telling = threading.Lock()
         self._admitted: int | None = None
         self.revision: int | None = None
 
@@ -158,22 +162,41 @@ class Agent:
         self._error = error
         groups = self._settings.directory / files.GROUPS
         changed = datetime.fromtimestamp(groups.stat().st_mtime, UTC) if groups.exists() else None
-        lease = self._keeper.current
         standby = files.standby_groups(self._placements, self._settings.server)
-        status = {
+        self._told = {
             "server": self._settings.server,
             **self._status,
             "changed_at": changed and changed.isoformat(timespec="seconds"),
             "error": error,
-            "lease": {"id": f"{lease.id:x}", "ttl_s": lease.ttl_s, "since": lease.since} if lease else None,
-            "fence": {"open_for_s": round(self._fence.open_for(), 1), "error": self._fence.error},
             "served": len(self._here),
             "standby": len(standby),
             "unprepared": sorted(rules.unprepared(self._placements, self._settings.server, self._preparer.prepared)),
             "failovers": self._takeover.records(),
             "moves": self._mover.records(),
         }
-        files.write_status(status, self._settings.directory)
+        self.tell()
+
+    def tell(self) -> None:
+        """Write status.json: what the last look at the map gave, with lease and fence as they are now. For any thread.
+
+        The document of the last look is replaced as a whole and never changed, so it needs no lock; the file does.
+        """
+        told, lease = self._told, self._keeper.current
+        if not told:
+            return
+        now = {
+            "told_at": iso_now(),
+            "lease": {"id": f"{lease.id:x}", "ttl_s": lease.ttl_s, "since": lease.since} if lease else None,
+            "fence": {"open_for_s": round(self._fence.open_for(), 1), "error": self._fence.error},
+        }
+        with self._telling:
+            files.write_status({**told, **now}, self._settings.directory)
+
+    def keep_telling(self) -> None:
+        """Write it again and again until the process is ended."""
+        while True:
+            time.sleep(TELL_S)
+            self.tell()
 
 
 def _last_status(path: Path) -> dict[str, Any]:
@@ -214,6 +237,7 @@ def serve(settings: Settings) -> None:
         ("watch", watcher.run),
         ("prepare", preparer.run),
         ("courier", courier.run),
+        ("tell", agent.keep_telling),
     ):
         _start(name, work)
     agent.run(wake)

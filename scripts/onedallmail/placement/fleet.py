@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from onedallmail.placement.map import MAX_GROUPS, Placement, PlacementError, PlacementMap, validate
 
@@ -203,6 +204,19 @@ def _check_last(host: MailHost, copies: int, fleet: Fleet) -> None:
         f"serves: add a server there or set {host.name} back to serving; to give the region up, say that it is left"
     )
     raise PlanError(msg)
+
+
+def pin_record(pin: Pin) -> dict[str, object]:
+    """Return a pin as a JSON object."""
+    return {"name": pin.name, "groups": sorted(pin.groups), "home": pin.home, "regions": sorted(pin.regions)}
+
+
+def pin_from(record: Mapping[str, Any]) -> Pin:
+    """Return the pin of such an object; raises KeyError, TypeError or ValueError."""
+    home = record["home"]
+    groups = frozenset(int(number) for number in record["groups"])
+    regions = frozenset(str(region) for region in record["regions"])
+    return Pin(str(record["name"]), groups, None if home is None else str(home), regions)
 
 
 def fleet_of(servers: Mapping[str, str], groups: int) -> Fleet:

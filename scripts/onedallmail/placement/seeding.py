@@ -1,14 +1,17 @@
 """Writes the first map. A transaction takes fewer groups than a platform may have, so a key says that it is unfinished.
 
-Whoever finds that key goes on with the servers that it names; nobody uses the map before it is gone. Groups that exist
-are left alone, so several services may write at the same time.
+Whoever finds that key goes on with the servers, weights and pins that it names; nobody uses the map before it is gone.
+Groups that exist are left alone, so several services may write at the same time.
 """
 
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
-from onedallmail.placement.map import PlacementError, PlacementMap, in_batches, initial, to_json
+from onedallmail.placement.fleet import Fleet, MailHost, pin_from, pin_record
+from onedallmail.placement.map import PlacementError, PlacementMap, in_batches, to_json
+from onedallmail.placement.plan import applied, plan
 from onedallmail.placement.settings import Settings
 from onedallmail.placement.store import (
     GROUPS,
@@ -34,10 +37,9 @@ def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
     Raises EtcdError, and PlacementError for a key that nobody can go on with.
     """
     if SEEDING not in snapshot.values:
-        servers = {name: server.region for name, server in settings.servers.items()}
-        plan = json.dumps({"groups": settings.groups, "servers": servers}, sort_keys=True)
+        wanted = json.dumps(_wanted(settings), sort_keys=True)
         absent = (Compare(SEEDING, Target.CREATED, 0), Compare(GROUPS, Target.CREATED, 0, prefix=True))
-        store.commit(Transaction(absent, {SEEDING: plan}))
+        store.commit(Transaction(absent, {SEEDING: wanted}))
         snapshot = store.read(PREFIX)
     while SEEDING in snapshot.values:
         # A part that is refused was written by another service at least in part: look again what is left.
@@ -50,7 +52,8 @@ def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
 def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
     """Yield the transactions that are left; when all groups exist, the one that says that the map is whole."""
     unfinished = Compare(SEEDING, Target.CHANGED, snapshot.changes[SEEDING])
-    missing = {n: p for n, p in _planned(snapshot.values[SEEDING]).items() if group_key(n) not in snapshot.values}
+    fleet = _planned(snapshot.values[SEEDING])
+    missing = {n: p for n, p in first_map(fleet).items() if group_key(n) not in snapshot.values}
     if not missing:
         yield Transaction((unfinished,), deletes=(SEEDING,))
     for part in in_batches(missing, IN_ONE):
@@ -58,11 +61,27 @@ def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
         yield Transaction((unfinished, *absent), {group_key(n): to_json(p) for n, p in part.items()})
 
 
-def _planned(value: bytes) -> PlacementMap:
+def _wanted(settings: Settings) -> dict[str, Any]:
+    return {
+        "groups": settings.groups,
+        "servers": settings.regions,
+        "weights": {name: server.weight for name, server in settings.servers.items()},
+        "pins": [pin_record(pin) for pin in settings.pins],
+    }
+
+
+def first_map(fleet: Fleet) -> PlacementMap:
+    """Return the map that a fleet begins with: the plan for no map."""
+    return applied({}, plan(fleet, {}, {}, tolerance=0).moves)
+
+
+def _planned(value: bytes) -> Fleet:
     try:
-        plan = json.loads(value)
-        groups, servers = int(plan["groups"]), dict(plan["servers"])
-    except (ValueError, KeyError, TypeError) as error:
+        wanted = json.loads(value)
+        groups, weights = int(wanted["groups"]), dict(wanted.get("weights", {}))
+        hosts = [MailHost(name, region, float(weights.get(name, 1))) for name, region in wanted["servers"].items()]
+        pins = tuple(pin_from(record) for record in wanted.get("pins", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{SEEDING} is not what a placement service writes: delete it and all keys under {GROUPS}"
         raise PlacementError(msg) from error
-    return initial(groups, servers)
+    return Fleet(tuple(hosts), groups, pins)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onedallmail.placement.fleet import Pin, pin_from
 from onedallmail.placement.map import MAX_GROUPS
 
 SHORTEST_LEASE_S = 4
@@ -20,6 +21,7 @@ class MailServer:
 
     region: str
     address: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Settings:
     proxy_fields: str
     proxy_fields_local: str
     absent_fields: str
+    pins: tuple[Pin, ...] = ()
+    """Groups of the first map that are reserved for regions."""
 
     @property
     def regions(self) -> dict[str, str]:
@@ -130,6 +134,7 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
                 Path(preparation["socket"]), preparation["wait_s"], Path(preparation["merging"])
             ),
             "directory": Path(raw["directory"]),
+            "pins": tuple(pin_from(record) for record in raw.get("pins", ())),
         }
     )
     _check(settings)

@@ -130,6 +130,7 @@ def build_platform(config: StackConfig) -> Platform:
             private_ip=addresses[server.name],
             public=server.role is ServerRole.MAIL and not config.options.balancers,
             voter=server.voter,
+            weight=server.weight,
         )
         for region in config.regions
         for server in region.servers

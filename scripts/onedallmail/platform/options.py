@@ -1,6 +1,6 @@
 """What a platform stack may have or leave out, and which choices exclude each other."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -70,6 +70,13 @@ class Options(Strict):
     def whole_network(self) -> bool:
         """Whether every tier exists in all three zones, used by a server or not."""
         return self.inspection or self.balancers or self.web or self.endpoints
+
+
+class CopiesConfig(Strict):
+    """What becomes of a message of which no copy can be stored in a second region."""
+
+    without_second_place: Literal["refuse", "accept"] = "refuse"
+    """`refuse`: its sender tries again later. `accept`: it is taken with a local copy only, and an alarm."""
 
 
 class References(Strict):

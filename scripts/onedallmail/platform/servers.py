@@ -23,6 +23,8 @@ class Server:
     public: bool
     """Whether it has an Elastic IP; the others go out by their region's NAT gateway."""
     voter: bool
+    weight: float = 1.0
+    """Of mailboxes, among mail servers."""
 
     @property
     def internal_name(self) -> str:

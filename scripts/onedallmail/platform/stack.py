@@ -4,16 +4,17 @@ Errors name the field by its path in Pulumi.<stack>.yaml, what is wrong with it 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from .options import AccountId, Country, Email, LogRetention, Options, References, RoleArn, Strict
+from .domains import Domain
+from .options import AccountId, CopiesConfig, Country, Email, LogRetention, Options, References, RoleArn, Strict
+from .pins import PinConfig, pin_problems
 from .regions import AWS_REGIONS, TWO_ZONES
 from .roles import ServerRole
 
@@ -40,30 +41,9 @@ MIN_VOTER_REGIONS = 3
 MIN_MAIL_REGIONS = 2
 """The standby of a mailbox stands in another region than its home."""
 
-MAX_NAME_LENGTH = 253
-MIN_LABELS = 2
-
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-
 
 class StackError(ValueError):
     """The stack file can't be used; the message lists each wrong field with its path."""
-
-
-def _domain(value: str) -> str:
-    """Return a lower-case DNS name of at least two labels (RFC 1035, section 2.3.1; IDNA in A-label form)."""
-    name = value.lower().rstrip(".")
-    labels = name.split(".")
-    if len(name) > MAX_NAME_LENGTH or len(labels) < MIN_LABELS or not all(_LABEL.fullmatch(label) for label in labels):
-        msg = f"'{value}' is no mail domain: write a name of two or more labels such as 'example.com'"
-        raise ValueError(msg)
-    if labels[-1].isdigit():
-        msg = f"'{value}' ends in digits, so it is an address and no domain: write the domain's name"
-        raise ValueError(msg)
-    return name
-
-
-Domain = Annotated[str, AfterValidator(_domain)]
 
 
 class ServerConfig(Strict):
@@ -74,6 +54,15 @@ class ServerConfig(Strict):
     zone: Literal["a", "b", "c"] = "a"
     address: IPv4Address | None = None
     voter: bool = True
+    weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
+    """Of two mail servers, one with twice the weight gets twice as many mailboxes."""
+
+    @model_validator(mode="after")
+    def _mailboxes(self) -> Self:
+        if self.role is not ServerRole.MAIL and "weight" in self.model_fields_set:
+            msg = f"server {self.name} is a {self.role} and holds no mailboxes: leave its weight out"
+            raise ValueError(msg)
+        return self
 
 
 class RegionConfig(Strict):
@@ -141,6 +130,9 @@ class StackConfig(Strict):
     domains: tuple[Domain, ...] = Field(min_length=1)
     regions: tuple[RegionConfig, ...] = Field(min_length=1)
     placement_groups: Annotated[int, Field(ge=8, le=65536)] = 64
+    pins: tuple[PinConfig, ...] = ()
+    """Domains and mailboxes whose mail must stay in regions."""
+    copies: CopiesConfig = CopiesConfig()
     instance_type: str = "m7i.large"
     volume_size_gb: Annotated[int, Field(ge=20, le=16384)] = 100
     evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
@@ -184,6 +176,7 @@ class StackConfig(Strict):
             *_mail_regions(self),
             *_zones(self),
             *_lab(self),
+            *pin_problems(self.pins, self.domains, _with_mail(self), self.placement_groups),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -255,10 +248,13 @@ def _voters(stack: StackConfig) -> list[str]:
     return found
 
 
+def _with_mail(stack: StackConfig) -> list[str]:
+    return [r.name for r in stack.regions if any(s.role is ServerRole.MAIL for s in r.servers)]
+
+
 def _mail_regions(stack: StackConfig) -> list[str]:
-    regions = [r.name for r in stack.regions if any(s.role is ServerRole.MAIL for s in r.servers)]
     found = []
-    if len(regions) < MIN_MAIL_REGIONS:
+    if len(_with_mail(stack)) < MIN_MAIL_REGIONS:
         found.append("mail servers stand in fewer than 2 regions: a mailbox needs its standby in another region")
     if not any(s.role is ServerRole.WITNESS for r in stack.regions for s in r.servers):
         found.append("no server has the role 'witness': logs need a collector outside the mail regions")
