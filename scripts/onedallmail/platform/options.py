@@ -22,9 +22,9 @@ class Options(Strict):
     balancers: bool = True
     """Network load balancers in front, servers in mail subnets; off: an Elastic IP on each mail server."""
     web: bool = True
-    """Application load balancer and WAF for web mail, autoconfiguration and MTA-STS.
+    """Every mail server serves the web names: autoconfiguration and MTA-STS.
 
-    Only with servers in subnets of their own: beside the load balancer they would reach each other past the WAF.
+    Where there are balancers, behind an application load balancer with its WAF; otherwise at its own address.
     """
     accelerator: bool = True
     """Global Accelerator in front of the network load balancers."""
@@ -57,7 +57,6 @@ class Options(Strict):
     def _agree(self) -> Self:
         for chosen, needed in (
             ("accelerator", "balancers"),
-            ("web", "balancers"),
             ("hsm_key_store", "cloud_hsm"),
             ("detective", "detection"),
         ):
@@ -67,9 +66,17 @@ class Options(Strict):
         return self
 
     @property
+    def web_balancers(self) -> bool:
+        """Whether application load balancers stand before the web side.
+
+        Only with servers in subnets of their own: beside the balancer they would reach each other past the WAF.
+        """
+        return self.web and self.balancers
+
+    @property
     def whole_network(self) -> bool:
         """Whether every tier exists in all three zones, used by a server or not."""
-        return self.inspection or self.balancers or self.web or self.endpoints
+        return self.inspection or self.balancers or self.endpoints
 
 
 class References(Strict):
