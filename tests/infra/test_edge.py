@@ -163,8 +163,9 @@ def test_rules_about_origin_leave_the_mta_sts_policy_to_every_mail_server(name: 
     assert '"search_string": "mta-sts."' in text
 
 
-def test_messages_pass_rules_about_bodies_at_their_own_paths_only() -> None:
+def test_messages_and_outlooks_questions_pass_rules_about_bodies_at_their_own_paths_only() -> None:
     text = json.dumps(rules()["marked-bodies"]["statement"])
+    assert "autodiscover/autodiscover" in text
     assert all(label in text for label in BODY_LABELS)
     assert "compose" in text
     marking = json.dumps([rules()[g] for g in ("AWSManagedRulesCommonRuleSet", "AWSManagedRulesSQLiRuleSet")])

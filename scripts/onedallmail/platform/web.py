@@ -11,7 +11,7 @@ from .ports import Port
 from .records import SERVICES, WEB_NAMES, sender_policy
 
 HEALTH_PATH = "/health"
-"""Answered with 200 while a server's web side can serve, whatever name is asked for: balancers ask by address."""
+"""Answered with 200 while a server's web side can serve, at any name but the domains' own: balancers ask by address."""
 AUTOCONFIG_PATHS = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
 """Where Mozilla's programs look at `autoconfig.DOMAIN`."""
 AUTODISCOVER_PATH = "/autodiscover/autodiscover.xml"
