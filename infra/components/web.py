@@ -1,8 +1,8 @@
 """A region's way in for the web: application load balancer for web mail, autoconfiguration and MTA-STS.
 
-Behind it nginx of the mail servers (role `web`) answers on the same port, over TLS 1.3 as well: with a listener of TLS
-1.3 the balancer speaks it to its targets, whose certificate it does not verify. It names no server there, and its health
-checks come with the target's address as host (Elastic Load Balancing, "Target groups for your Application Load Balancers").
+Behind it nginx of the mail servers (role `web`) answers on the same port, over TLS 1.3 only: with a listener of TLS 1.3
+the balancer speaks it to its targets as well, whose certificate it does not verify (Elastic Load Balancing, "Security
+policies" and "Target groups"). Health checks come with the target's address as host.
 """
 
 from collections.abc import Mapping, Sequence

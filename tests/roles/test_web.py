@@ -1,7 +1,6 @@
 """What the web side serves and refuses, as the role writes it: settings that are true, nothing but them."""
 
 import re
-from xml.etree import ElementTree
 
 import pytest
 
@@ -9,6 +8,7 @@ from onedallmail.platform.ports import Port
 from onedallmail.platform.records import sender_policy
 from onedallmail.platform.web import AUTOCONFIG_PATHS, AUTODISCOVER_PATH, HEALTH_PATH, POLICY_PATH
 from onedallmail.stackfile import load_platform
+from tests.xml_text import parsed
 
 from .rendering import Outcome
 from .site import STACK
@@ -28,7 +28,7 @@ def configuration(outcome: Outcome) -> str:
 
 
 def test_mozillas_programs_are_told_imap_and_both_ways_of_submission(outcome: Outcome) -> None:
-    root = ElementTree.fromstring(text(outcome, f"{FILES}/autoconfig/acme.example.xml"))
+    root = parsed(text(outcome, f"{FILES}/autoconfig/acme.example.xml"))
     assert (root.tag, root.get("version")) == ("clientConfig", "1.1")
     provider = root.find("emailProvider")
     assert provider is not None
@@ -44,7 +44,7 @@ def test_mozillas_programs_are_told_imap_and_both_ways_of_submission(outcome: Ou
 
 
 def test_outlook_is_told_one_service_of_each_protocol_in_the_schema_it_asks_for(outcome: Outcome) -> None:
-    root = ElementTree.fromstring(text(outcome, f"{FILES}/autodiscover/acme.example.xml"))
+    root = parsed(text(outcome, f"{FILES}/autodiscover/acme.example.xml"))
     assert root.tag == f"{AUTODISCOVER}Autodiscover"
     account = root.find(f"{RESPONSE}Response/{RESPONSE}Account")
     assert account is not None

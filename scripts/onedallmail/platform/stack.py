@@ -147,7 +147,7 @@ class StackConfig(Strict):
     evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     certificate_issuers: tuple[str, ...] = ("letsencrypt.org", "amazon.com")
     mta_sts_mode: PolicyMode = PolicyMode.ENFORCE
-    """What senders that know MTA-STS do when no exchanger passes; `none` takes a policy back (RFC 8461, section 8.3)."""
+    """What senders do when no exchanger proves to be one; `none` takes the policy back (RFC 8461, section 8.3)."""
     options: Options = Options()
     references: References = References()
     inspection_network: IPv4Network = IPv4Network("10.255.0.0/16")
