@@ -7,8 +7,7 @@ from hypothesis import given
 
 from onedallmail.platform.flows import Party
 from onedallmail.platform.model import Platform, build_platform
-from onedallmail.platform.options import Options
-from onedallmail.platform.policy_mode import PolicyMode
+from onedallmail.platform.options import Options, PolicyMode
 from onedallmail.platform.ports import Port
 from onedallmail.platform.records import (
     WEB_NAMES,

@@ -3,7 +3,7 @@
 import hashlib
 
 from .model import Platform
-from .policy_mode import PolicyMode
+from .options import PolicyMode
 
 MAX_AGE_S = 14 * 86400
 """How long senders hold to a policy that they can't fetch anew; RFC 8461 (section 3.2) expects weeks."""

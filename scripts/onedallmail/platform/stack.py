@@ -4,17 +4,15 @@ Errors name the field by its path in Pulumi.<stack>.yaml, what is wrong with it 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from .options import AccountId, Country, Email, LogRetention, Options, References, RoleArn, Strict
-from .policy_mode import PolicyMode
+from .options import AccountId, Country, Domain, Email, LogRetention, Options, PolicyMode, References, RoleArn, Strict
 from .regions import AWS_REGIONS, TWO_ZONES
 from .roles import ServerRole
 
@@ -41,30 +39,9 @@ MIN_VOTER_REGIONS = 3
 MIN_MAIL_REGIONS = 2
 """The standby of a mailbox stands in another region than its home."""
 
-MAX_NAME_LENGTH = 253
-MIN_LABELS = 2
-
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-
 
 class StackError(ValueError):
     """The stack file can't be used; the message lists each wrong field with its path."""
-
-
-def _domain(value: str) -> str:
-    """Return a lower-case DNS name of at least two labels (RFC 1035, section 2.3.1; IDNA in A-label form)."""
-    name = value.lower().rstrip(".")
-    labels = name.split(".")
-    if len(name) > MAX_NAME_LENGTH or len(labels) < MIN_LABELS or not all(_LABEL.fullmatch(label) for label in labels):
-        msg = f"'{value}' is no mail domain: write a name of two or more labels such as 'example.com'"
-        raise ValueError(msg)
-    if labels[-1].isdigit():
-        msg = f"'{value}' ends in digits, so it is an address and no domain: write the domain's name"
-        raise ValueError(msg)
-    return name
-
-
-Domain = Annotated[str, AfterValidator(_domain)]
 
 
 class ServerConfig(Strict):
