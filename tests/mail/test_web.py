@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
-from onedallmail.lab.lab import Lab
 from onedallmail.platform.ports import Port
 from onedallmail.platform.records import WEB_NAMES
 from onedallmail.platform.sender_policy import policy_id
@@ -204,7 +203,7 @@ def test_answers_tell_no_version_and_bind_browsers_to_https() -> None:
 
 
 @pytest.mark.control("iso27001:A.8.16")
-def test_the_health_path_answers_whoever_asks_by_address(lab: Lab) -> None:  # noqa: ARG001 - asks the running lab
+def test_the_health_path_answers_whoever_asks_by_address() -> None:
     """Balancers ask by the server's address and name nobody."""
     found = on_all(MAIL, lambda name: ask(name, POLICY, HEALTH_PATH, host=public_ip(name)))
     assert {(r.status, r.text) for r in found.values()} == {(200, "ok\n")}
