@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from .options import AccountId, Country, Domain, Email, LogRetention, Options, PolicyMode, References, RoleArn, Strict
+from .domains import Domain
+from .options import AccountId, Country, Email, LogRetention, Options, PolicyMode, References, RoleArn, Strict
 from .regions import AWS_REGIONS, TWO_ZONES
 from .roles import ServerRole
 
