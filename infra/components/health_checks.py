@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from onedallmail.platform.ports import Port
-from onedallmail.platform.records import CLIENT_NAMES
+from onedallmail.platform.records import served_names
 from onedallmail.platform.service_records import MAIL_CHECKS
 
 from components.context import Context
@@ -44,7 +44,7 @@ class HealthChecks(pulumi.ComponentResource):
         for region, host in web.items():
             self.ids[region, Port.HTTPS] = self._check(region, Port.HTTPS, host=host)
         for server, address in servers.items():
-            for port in CLIENT_NAMES.values():
+            for port in sorted(set(served_names(context.platform).values())):
                 self.ids[server, port] = self._check(server, port, address=address)
         self.register_outputs({})
 

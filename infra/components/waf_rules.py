@@ -15,13 +15,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from onedallmail.platform.web import AUTODISCOVER_PATH
+
 Rule = dict[str, Any]
 Statement = dict[str, Any]
 
 LOGIN_PATHS = ("/login", "/oauth", "/password")
 """Where web mail and OAUTHBEARER clients prove who they are."""
-CONTENT_PATHS = ("/compose", "/attachments")
-"""Where web mail takes messages and files."""
+CONTENT_PATHS = ("/compose", "/attachments", AUTODISCOVER_PATH)
+"""Where web mail takes messages and files; and where Outlook posts XML, which looks like an attack and is not read."""
 POLICY_HOST_PREFIX = "mta-sts."
 
 MAX_URI_BYTES = 2048

@@ -1,4 +1,9 @@
-"""A region's way in for the web: application load balancer for web mail, autoconfiguration and MTA-STS."""
+"""A region's way in for the web: application load balancer for web mail, autoconfiguration and MTA-STS.
+
+Behind it nginx of the mail servers (role `web`) answers on the same port, over TLS 1.3 only: with a listener of TLS 1.3
+the balancer speaks it to its targets as well, whose certificate it does not verify (Elastic Load Balancing, "Security
+policies" and "Target groups"). Health checks come with the target's address as host.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -11,6 +16,7 @@ from onedallmail.platform.ports import Port
 from onedallmail.platform.records import WEB_NAMES
 from onedallmail.platform.short_names import short_name
 from onedallmail.platform.stack import RegionConfig
+from onedallmail.platform.web import HEALTH_PATH
 
 from components.context import Context
 from components.network import MailVpc
@@ -18,8 +24,6 @@ from components.network import MailVpc
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-PQ-2025-09"
 """TLS 1.3 only, hybrid ML-KEM key exchange first (Elastic Load Balancing, "Security policies")."""
 HSTS = "max-age=63072000; includeSubDomains"
-HEALTH_PATH = "/health"
-"""What a server's web side answers with 200 while it can serve."""
 DRAIN_S = 300
 CHECK_INTERVAL_S = 10
 CHECK_TIMEOUT_S = 5

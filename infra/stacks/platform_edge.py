@@ -75,7 +75,7 @@ def make_edge(base: Foundations) -> dict[str, MailDns]:
     zone_ids = {domain: zone.zone_id for domain, zone in zones.items()}
     QueryLogs("queries", context=context, zone_ids=zone_ids, key_arn=base.keys.arn(DataClass.LOGS, GLOBAL_REGION))
     mail = _mail(base) if options.balancers else {}
-    web = _web(base, zone_ids) if options.web else {}
+    web = _web(base, zone_ids) if options.web_balancers else {}
     accelerator = _accelerator(base, mail) if options.accelerator else None
     checks = (
         HealthChecks(

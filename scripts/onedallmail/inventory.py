@@ -13,6 +13,7 @@ from onedallmail.platform.naming import COPIES_CONTEXT
 from onedallmail.platform.ports import Port
 from onedallmail.platform.records import exchanger, helo_name, mail_regions
 from onedallmail.platform.roles import ServerRole
+from onedallmail.platform.web import web_facts
 from onedallmail.stackfile import load_platform
 
 
@@ -124,6 +125,7 @@ def _common(platform: Platform, outputs: dict[str, Any], servers: dict[str, Any]
             "servers": servers,
             # A region's name leads to the next region's servers while its own are down.
             "exchangers": [exchanger(platform, r) for r in mail_regions(platform) if platform.options.balancers],
+            "web": web_facts(platform),
             "ports": {port.service: port.value for port in Port},
             "tls": {
                 "minimum": platform.tls.minimum,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from onedallmail.evidence.attachments import Evidence
+from onedallmail.platform.records import served_names
 from tests.hosts.facts import Facts
-from tests.lab import DOMAIN, MAIL, server
+from tests.lab import DOMAIN, MAIL, PLATFORM, server
 
 pytestmark = pytest.mark.lab
 
@@ -56,7 +57,7 @@ def test_mail_programs_meet_a_certificate_for_the_names_they_use(facts: Facts) -
         assert "public.crt" not in found, "a server without public services has a public certificate"
         return
     text = found["public.crt"]
-    wanted = {f"DNS:{name}.{DOMAIN}" for name in ("imap", "smtp", "sieve")} | {f"DNS:{server(facts.server).fqdn}"}
+    wanted = {f"DNS:{name}.{DOMAIN}" for name in served_names(PLATFORM)} | {f"DNS:{server(facts.server).fqdn}"}
     assert names(text) == wanted
     assert "private CA" not in next(line for line in text.splitlines() if line.startswith("issuer="))
 

@@ -86,7 +86,7 @@ def test_no_undeclared_port_opens_between_servers(evidence: Evidence) -> None:
 
 @pytest.mark.smoke
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22", "soc2:CC6.6", "gdpr:Art.32")
-def test_the_internet_reaches_the_five_mail_ports_and_nothing_else(evidence: Evidence) -> None:
+def test_the_internet_reaches_the_public_ports_and_nothing_else(evidence: Evidence) -> None:
     """No path from the internet to the directory, the placement map or SSH: by public and by private address."""
     public = {f.port.value for f in PLATFORM.flows if f.source is Party.INTERNET}
     wanted = {(public_ip(name), port) for name in MAIL for port in EVERY_PORT}

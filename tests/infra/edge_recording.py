@@ -143,7 +143,7 @@ class _Edge:
         inner = {r: e.accelerated for r, e in mail.items() if e.accelerated}
         fast = accelerator("accelerator", context=self.context, balancers=inner) if inner else None
         self._zones()
-        web = self._web() if self.chosen.web else {}
+        web = self._web() if self.chosen.web_balancers else {}
         self._names({r: e.public for r, e in mail.items()}, web, fast)
         self._reverse_names()
         if self.chosen.shield_advanced:

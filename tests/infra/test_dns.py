@@ -68,8 +68,17 @@ def test_servers_with_their_own_addresses_are_answers_while_they_pass() -> None:
     assert all(r.inputs["multivalueAnswerRoutingPolicy"] and r.inputs["healthCheckId"] for r in found)
 
 
+def test_web_names_of_servers_with_their_own_addresses_are_checked_on_the_web_port() -> None:
+    settings = options(balancers=False, accelerator=False)
+    checks = {c.name: c.inputs for c in of_type(record_edge(settings), "HealthCheck")}
+    found = records(settings, "mta-sts.acme.example")
+    assert {r.inputs["setIdentifier"] for r in found} == {"a1", "a2", "b1", "b2"}
+    assert {checks[r.inputs["healthCheckId"].removesuffix("-id")]["port"] for r in found} == {443}
+
+
 def test_no_name_of_a_type_mixes_routing_policies_or_repeats_an_identifier() -> None:
-    for settings in ("{}", TWO_DOMAINS, NO_BALANCERS, options(accelerator=False)):
+    at_servers = options(balancers=False, accelerator=False)
+    for settings in ("{}", TWO_DOMAINS, NO_BALANCERS, at_servers, options(accelerator=False)):
         sets = defaultdict(list)
         for record in of_type(record_edge(settings), "Record"):
             sets[record.inputs["name"], record.inputs["type"]].append(record.inputs)

@@ -6,6 +6,8 @@ import pytest
 from infra.components.waf_rules import BODY_LABELS, LOGINS_PER_WINDOW, REQUESTS_PER_WINDOW, web_rules
 
 from onedallmail.platform.flows import PUBLIC_MAIL
+from onedallmail.platform.ports import Port
+from onedallmail.platform.web import HEALTH_PATH
 
 from .edge_recording import of_type, options, record_edge
 
@@ -78,6 +80,18 @@ def test_without_the_accelerator_a_region_has_one_mail_balancer() -> None:
 def test_without_balancers_and_web_nothing_stands_in_front_of_the_servers() -> None:
     made = record_edge(options(balancers=False, accelerator=False, web=False))
     assert not [r for r in made if r.type.startswith(("aws:lb/", "aws:wafv2/", "aws:acm/"))]
+
+
+def test_a_web_side_without_balancers_is_the_servers_own() -> None:
+    made = record_edge(options(balancers=False, accelerator=False))
+    assert not [r for r in made if r.type.startswith(("aws:lb/", "aws:wafv2/", "aws:acm/"))]
+
+
+def test_the_balancer_asks_where_the_role_answers() -> None:
+    groups = [g for g in of_type(record_edge(), "TargetGroup") if g.inputs["protocol"] == "HTTPS"]
+    assert {g.inputs["region"] for g in groups} == REGIONS
+    for group in groups:
+        assert (group.inputs["port"], group.inputs["healthCheck"]["path"]) == (Port.HTTPS, HEALTH_PATH)
 
 
 def test_the_web_side_speaks_tls_1_3_with_post_quantum_keys_only() -> None:
@@ -163,8 +177,9 @@ def test_rules_about_origin_leave_the_mta_sts_policy_to_every_mail_server(name: 
     assert '"search_string": "mta-sts."' in text
 
 
-def test_messages_pass_rules_about_bodies_at_their_own_paths_only() -> None:
+def test_messages_and_outlooks_questions_pass_rules_about_bodies_at_their_own_paths_only() -> None:
     text = json.dumps(rules()["marked-bodies"]["statement"])
+    assert "autodiscover/autodiscover" in text
     assert all(label in text for label in BODY_LABELS)
     assert "compose" in text
     marking = json.dumps([rules()[g] for g in ("AWSManagedRulesCommonRuleSet", "AWSManagedRulesSQLiRuleSet")])

@@ -22,6 +22,7 @@ OPTIONS: list[dict[str, bool]] = [
     {},
     {"inspection": False},
     {"balancers": False, "web": False, "accelerator": False},
+    {"balancers": False, "accelerator": False},
     {"ipv6": False},
     ALL_OFF,
 ]

@@ -11,6 +11,8 @@ from ipaddress import ip_address
 import dns.zone
 import yaml
 
+from tests.xml_text import parsed
+
 MASTER_FIELDS = 8
 
 
@@ -24,6 +26,11 @@ def check_yaml(text: str, _: str) -> None:
     if not isinstance(yaml.safe_load(text), dict):
         msg = "no mapping"
         raise TypeError(msg)
+
+
+def check_xml(text: str, _: str) -> None:
+    """Refuse what is no well-formed XML, or has a document type (nothing of ours needs one)."""
+    parsed(text)
 
 
 def check_sections(text: str, _: str) -> None:
@@ -52,7 +59,7 @@ def check_zone(text: str, dest: str) -> None:
 
 
 def check_braces(text: str, _: str) -> None:
-    """Refuse braces that do not pair (Dovecot, rspamd, logrotate)."""
+    """Refuse braces that do not pair (Dovecot, nginx, rspamd, logrotate)."""
     code = re.sub(r'"(\\.|[^"\\])*"|(?m:^\s*#.*$)', "", text)
     depth = 0
     for brace in re.findall(r"[{}]", code):
@@ -100,11 +107,12 @@ def _program(argv: list[str], text: str) -> None:
 CHECKS: tuple[tuple[str, Callable[[str, str], None]], ...] = (
     (r"\.json$", check_json),
     (r"/knot\.conf$|\.ya?ml$", check_yaml),
+    (r"\.xml$", check_xml),
     (r"/systemd/|/home-tunnel\.conf$", check_sections),
     (r"^/etc/(profile\.d|default)/", check_shell),
     (r"/(nftables\.conf|fence\.nft)$", check_nftables),
     (r"\.zone$", check_zone),
-    (r"^/etc/(dovecot/dovecot\.conf|rspamd/(override|local)\.d/|logrotate\.d/)", check_braces),
+    (r"^/etc/(dovecot/dovecot\.conf|onedallmail/web\.conf|rspamd/(override|local)\.d/|logrotate\.d/)", check_braces),
     (r"^/etc/(postfix/(main|sql/\w+)\.cf|sysctl\.d/)", check_settings),
     (r"^/etc/postfix/master\.cf$", check_master),
     (r"^/etc/hosts$", check_hosts),

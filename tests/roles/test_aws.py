@@ -66,6 +66,16 @@ def test_helo_is_the_name_of_the_address_that_mail_leaves_from(aws_outcome: Outc
     assert "smtp_helo_name = out-a.eu-central-1.example.com\n" in main
 
 
+@pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.24", "soc2:CC6.7", basis="recorded")
+def test_the_web_side_trusts_the_balancers_subnets_for_the_clients_address_and_shows_the_servers_own_certificate(
+    aws_outcome: Outcome,
+) -> None:
+    web = text(aws_outcome, "a1", "/etc/onedallmail/web.conf")
+    assert re.findall(r"set_real_ip_from (\S+);", web) == ["10.10.0.0/20", "10.10.16.0/20", "10.10.32.0/20"]
+    assert "real_ip_recursive off;" in web, "all but the last address of the header are the client's own word"
+    assert "ssl_certificate /etc/onedallmail/tls/chain.crt;" in web
+
+
 def test_names_of_aws_are_asked_of_the_network_and_may_be_private(aws_outcome: Outcome) -> None:
     unbound = text(aws_outcome, "c1", next(f.dest for f in aws_outcome.files if f.src == "unbound.conf.j2"))
     assert 'private-domain: "amazonaws.com."' in unbound
@@ -84,4 +94,5 @@ def test_a_certificate_names_every_regions_exchanger_because_each_leads_elsewher
 ) -> None:
     monkeypatch.setattr(inventory, "read_outputs", lambda _: outputs(load_platform(STACK)))
     variables = inventory.inventory(STACK)["all"]["vars"]["onedallmail_platform"]
+    assert variables["web"]["certificate_names"] == [], "the balancer has the certificate of the web names"
     assert variables["exchangers"] == ["mx.eu-central-1.example.com", "mx.eu-west-1.example.com"]

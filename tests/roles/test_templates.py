@@ -58,6 +58,7 @@ def test_rendered_files_parse(outcome: Outcome, pattern: str, check: Callable[[s
 BROKEN = (
     (formats.check_json, "{", "x.json"),
     (formats.check_yaml, "- a", "x.yml"),
+    (formats.check_xml, "<a><b></a>", "x.xml"),
     (formats.check_sections, "[Unit]\nnot a setting\n", "x.service"),
     (formats.check_shell, "if true; then\n", "x.sh"),
     (formats.check_nftables, "table inet host { chain input { tcp dport nowhere accept } }\n", "nftables.conf"),

@@ -45,7 +45,6 @@ def stacks(draw: st.DrawFn) -> dict[str, Any]:
     options = draw(
         st.fixed_dictionaries({name: st.booleans() for name in ("inspection", "balancers", "web", "endpoints")})
     )
-    options["web"] &= options["balancers"]
     options |= {"accelerator": options["balancers"], "cloudHsm": draw(st.booleans())}
     return {
         "target": "aws",

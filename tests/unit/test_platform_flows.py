@@ -77,13 +77,13 @@ def test_each_flow_has_exactly_one_rule_at_each_end(settings: dict[str, Any]) ->
 
 
 @pytest.mark.control("iso27001:A.8.20", "iso27001:A.8.22", "soc2:CC6.6", basis="recorded")
-def test_the_internet_reaches_mail_ports_of_mail_servers_only() -> None:
+def test_the_internet_reaches_mail_ports_and_the_web_of_mail_servers_only() -> None:
     platform = lab()
     for server in platform.servers:
         open_ports = {
             r.flow.port for r in host_rules(platform, server) if r.direction is Direction.IN and ANYWHERE in r.peers
         }
-        mail = {Port.SMTP, Port.SUBMISSIONS, Port.SUBMISSION, Port.IMAPS, Port.SIEVE}
+        mail = {Port.SMTP, Port.SUBMISSIONS, Port.SUBMISSION, Port.IMAPS, Port.SIEVE, Port.HTTPS}
         assert open_ports == (mail if server.role is ServerRole.MAIL else set())
 
 

@@ -110,7 +110,7 @@ def _services(platform: Platform) -> list[Actor]:
 
 
 def _strangers(platform: Platform) -> list[Actor]:
-    by_subnet = platform.options.balancers or platform.options.web
+    by_subnet = platform.options.balancers
     found = []
     for region in platform.config.regions:
         tiers = {s.tier: s for s in used_subnets(region, platform.options)}

@@ -120,23 +120,26 @@ MANAGEMENT = Flow(
 )
 
 
+PUBLIC_WEB = ((Port.HTTPS, "autoconfiguration and MTA-STS"),)
+"""The same for the web, of stacks that serve it."""
+
+
 def _edge(options: Options) -> tuple[Flow, ...]:
     tcp, public = Protocol.TCP, Identity.PUBLIC_TLS
+    web = PUBLIC_WEB if options.web else ()
     if not options.balancers:
-        return tuple(Flow(Party.INTERNET, Party.MAIL, tcp, port, public, why) for port, why in PUBLIC_MAIL)
+        return tuple(Flow(Party.INTERNET, Party.MAIL, tcp, port, public, why) for port, why in (*PUBLIC_MAIL, *web))
     return (
         *(Flow(Party.INTERNET, Party.EDGE, tcp, port, public, why) for port, why in PUBLIC_MAIL),
         *(Flow(Party.EDGE, Party.MAIL, tcp, port, Identity.PROXIED_TLS, why) for port, why in PUBLIC_MAIL),
+        *(Flow(Party.INTERNET, Party.WEB, tcp, port, public, why) for port, why in web),
+        *(Flow(Party.WEB, Party.MAIL, tcp, port, public, why) for port, why in web),
     )
 
 
 def flows_of(options: Options) -> tuple[Flow, ...]:
     """Return the intent graph of a stack with these options."""
     flows = [*_edge(options), *INSIDE, *OUTBOUND, MANAGEMENT]
-    if options.web:
-        why = "web mail, autoconfiguration, MTA-STS"
-        flows.append(Flow(Party.INTERNET, Party.WEB, Protocol.TCP, Port.HTTPS, Identity.PUBLIC_TLS, why))
-        flows.append(Flow(Party.WEB, Party.MAIL, Protocol.TCP, Port.HTTPS, Identity.PUBLIC_TLS, why))
     if options.endpoints:
         why = "AWS APIs without leaving the network"
         flows.append(Flow(Party.PLATFORM, Party.ENDPOINT, Protocol.TCP, Port.HTTPS, Identity.SIGNED_REQUESTS, why))

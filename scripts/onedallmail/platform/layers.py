@@ -95,7 +95,7 @@ def served_regions(platform: Platform, party: Party) -> tuple[str, ...]:
         case Party.EDGE:
             return mail_regions(platform) if options.balancers else ()
         case Party.WEB:
-            return mail_regions(platform) if options.web else ()
+            return mail_regions(platform) if options.web_balancers else ()
         case Party.ENDPOINT:
             return tuple(platform.regions) if options.endpoints else ()
         case _:

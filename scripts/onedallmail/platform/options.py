@@ -1,5 +1,6 @@
 """What a platform stack may have or leave out, and which choices exclude each other."""
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -22,9 +23,9 @@ class Options(Strict):
     balancers: bool = True
     """Network load balancers in front, servers in mail subnets; off: an Elastic IP on each mail server."""
     web: bool = True
-    """Application load balancer and WAF for web mail, autoconfiguration and MTA-STS.
+    """Every mail server serves the web names: autoconfiguration and MTA-STS.
 
-    Only with servers in subnets of their own: beside the load balancer they would reach each other past the WAF.
+    Where there are balancers, behind an application load balancer with its WAF; otherwise at its own address.
     """
     accelerator: bool = True
     """Global Accelerator in front of the network load balancers."""
@@ -57,7 +58,6 @@ class Options(Strict):
     def _agree(self) -> Self:
         for chosen, needed in (
             ("accelerator", "balancers"),
-            ("web", "balancers"),
             ("hsm_key_store", "cloud_hsm"),
             ("detective", "detection"),
         ):
@@ -67,9 +67,26 @@ class Options(Strict):
         return self
 
     @property
+    def web_balancers(self) -> bool:
+        """Whether application load balancers stand before the web side.
+
+        Only with servers in subnets of their own: beside the balancer they would reach each other past the WAF.
+        """
+        return self.web and self.balancers
+
+    @property
     def whole_network(self) -> bool:
         """Whether every tier exists in all three zones, used by a server or not."""
-        return self.inspection or self.balancers or self.web or self.endpoints
+        return self.inspection or self.balancers or self.endpoints
+
+
+class PolicyMode(StrEnum):
+    """How strictly senders shall take the MTA-STS policy (RFC 8461, section 5)."""
+
+    ENFORCE = "enforce"
+    TESTING = "testing"
+    """Failures are reported (TLS-RPT), mail is delivered all the same."""
+    NONE = "none"
 
 
 class CopiesConfig(Strict):

@@ -82,10 +82,16 @@ QUESTIONS = (
     Question("endpoint or HSM to a server", _party(Party.ENDPOINT, Party.HSM), _is(Kind.SERVER)),
     Question("witness to hand-over and synchronisation", _party(Party.WITNESS), _party(Party.MAIL), MAILBOX_PORTS),
     Question(
-        "stranger in our networks to a database or to keys",
+        "stranger in our networks to a database",
         _is(Kind.STRANGER),
-        _party(Party.PLATFORM, Party.HSM, Party.ENDPOINT),
-        (Port.POSTGRES, Port.ETCD_CLIENT, Port.PATRONI, Port.HTTPS, *HSM_PORTS),
+        _party(Party.PLATFORM),
+        (Port.POSTGRES, Port.ETCD_CLIENT, Port.PATRONI),
+    ),
+    Question(
+        "stranger in our networks to keys",
+        _is(Kind.STRANGER),
+        _party(Party.HSM, Party.ENDPOINT),
+        (Port.HTTPS, *HSM_PORTS),
     ),
 )
 

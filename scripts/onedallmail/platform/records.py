@@ -11,19 +11,19 @@ from .addresses import ZONES
 from .model import Platform
 from .ports import Port
 from .roles import ServerRole
+from .sender_policy import policy_id, policy_text
 
 DKIM_SELECTOR = "odm1"
 CLIENT_NAMES = {"imap": Port.IMAPS, "smtp": Port.SUBMISSIONS, "sieve": Port.SIEVE}
 """Names below a domain that mail programs are configured with, each with the port whose health decides."""
 WEB_NAMES = ("webmail", "autoconfig", "autodiscover", "mta-sts")
-"""Names below a domain that lead to the application load balancers."""
+"""Names below a domain whose HTTPS mail servers serve, behind application load balancers where there are any."""
 EGRESS_NAME = "egress"
 """Name below the first domain that has every address from which the platform sends mail; SPF refers to it."""
 ACM_ISSUER = "amazon.com"
 """How CAA names AWS Certificate Manager (ACM User Guide, "Configure a CAA record")."""
 TXT_CHUNK = 255
 MX_PREFERENCE = 10
-MTA_STS_ID = "1"
 SERVICES = (
     ("imaps", Port.IMAPS, "imap"),
     ("submissions", Port.SUBMISSIONS, "smtp"),
@@ -70,6 +70,11 @@ def egress_names(platform: Platform) -> tuple[str, ...]:
     return tuple(egress_name(platform, region, zone) for region in mail_regions(platform) for zone in ZONES)
 
 
+def served_names(platform: Platform) -> dict[str, Port]:
+    """Return the names below a domain that users' programs reach, each with the port whose health decides."""
+    return CLIENT_NAMES | (dict.fromkeys(WEB_NAMES, Port.HTTPS) if platform.options.web else {})
+
+
 def address_records(platform: Platform, domain: str, public: Mapping[str, str]) -> tuple[Record, ...]:
     """Return the A records of servers with an Elastic IP (first domain only) and of the names that clients use.
 
@@ -82,7 +87,7 @@ def address_records(platform: Platform, domain: str, public: Mapping[str, str]) 
     if every:
         hosts.append(Record(f"{EGRESS_NAME}.{platform.domain}", "A", 300, every))
     plain = every and not platform.options.health_checks
-    clients = [Record(f"{name}.{domain}", "A", 60, every) for name in CLIENT_NAMES if plain]
+    clients = [Record(f"{name}.{domain}", "A", 60, every) for name in served_names(platform) if plain]
     return tuple((hosts if domain == platform.domain else []) + clients)
 
 
@@ -93,13 +98,13 @@ def mail_records(platform: Platform, domain: str, dkim_public_key: str) -> tuple
     """
     report = f"mailto:postmaster@{domain}"
     return (
-        Record(domain, "MX", 300, tuple(f"{MX_PREFERENCE} {name}." for name in _exchangers(platform))),
+        Record(domain, "MX", 300, tuple(f"{MX_PREFERENCE} {name}." for name in exchangers(platform))),
         Record(domain, "TXT", 300, (_spf(platform),)),
         *_helo_spf(platform, domain),
         Record(f"{DKIM_SELECTOR}._domainkey.{domain}", "TXT", 300, (f"v=DKIM1; k=rsa; p={dkim_public_key}",)),
         Record(f"_dmarc.{domain}", "TXT", 300, (f"v=DMARC1; p=reject; adkim=s; aspf=s; rua={report}",)),
         Record(f"_smtp._tls.{domain}", "TXT", 300, (f"v=TLSRPTv1; rua={report}",)),
-        *([Record(f"_mta-sts.{domain}", "TXT", 300, (f"v=STSv1; id={MTA_STS_ID}",))] if platform.options.web else []),
+        *_sender_policy(platform, domain),
         Record(domain, "CAA", 300, tuple(f'0 issue "{i}"' for i in _issuers(platform))),
         *(
             Record(f"_{service}._tcp.{domain}", "SRV", 300, (f"0 1 {port.value} {name}.{domain}.",))
@@ -108,16 +113,29 @@ def mail_records(platform: Platform, domain: str, dkim_public_key: str) -> tuple
     )
 
 
-def _exchangers(platform: Platform) -> tuple[str, ...]:
+def exchangers(platform: Platform) -> tuple[str, ...]:
+    """Return the names that MX records have, the same for every domain of the platform."""
     if platform.options.balancers:
         return tuple(exchanger(platform, region) for region in mail_regions(platform))
     return tuple(s.fqdn for s in platform.mail_servers)
 
 
+def sender_policy(platform: Platform) -> str:
+    """Return the text of the MTA-STS policy that mail servers serve; RFC 8461, section 3.2."""
+    return policy_text(platform, exchangers(platform))
+
+
+def _sender_policy(platform: Platform, domain: str) -> tuple[Record, ...]:
+    if not platform.options.web:
+        return ()
+    announced = f"v=STSv1; id={policy_id(sender_policy(platform))}"
+    return (Record(f"_mta-sts.{domain}", "TXT", 300, (announced,)),)
+
+
 def _issuers(platform: Platform) -> tuple[str, ...]:
     """Return who may issue certificates: AWS's own authority always where an application load balancer needs it."""
     stated = platform.config.certificate_issuers
-    return stated if not platform.options.web or ACM_ISSUER in stated else (*stated, ACM_ISSUER)
+    return stated if not platform.options.web_balancers or ACM_ISSUER in stated else (*stated, ACM_ISSUER)
 
 
 def _spf(platform: Platform) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from .model import Platform
 from .ports import Port
-from .records import CLIENT_NAMES, WEB_NAMES, exchanger, mail_regions
+from .records import CLIENT_NAMES, WEB_NAMES, exchanger, mail_regions, served_names
 
 MAIL_CHECKS = (Port.SMTP, *CLIENT_NAMES.values())
 """Ports of a mail balancer that have a health check of their own."""
@@ -75,7 +75,7 @@ def service_records(platform: Platform, domain: str) -> tuple[ServiceRecord, ...
     if platform.options.balancers:
         found += _exchangers(platform) if domain == platform.domain else ()
         found += _clients(platform, domain)
-    if platform.options.web:
+    if platform.options.web_balancers:
         for name in WEB_NAMES:
             found += _latency(platform, f"{name}.{domain}", Balancer.WEB, Port.HTTPS, _types(platform))
     return tuple(found)
@@ -87,7 +87,7 @@ def checked_addresses(platform: Platform, domain: str) -> tuple[CheckedAddress, 
         return ()
     return tuple(
         CheckedAddress(f"{name}.{domain}", server.name, port)
-        for name, port in CLIENT_NAMES.items()
+        for name, port in served_names(platform).items()
         for server in platform.mail_servers
     )
 

@@ -13,7 +13,18 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from .domains import Domain
-from .options import AccountId, CopiesConfig, Country, Email, LogRetention, Options, References, RoleArn, Strict
+from .options import (
+    AccountId,
+    CopiesConfig,
+    Country,
+    Email,
+    LogRetention,
+    Options,
+    PolicyMode,
+    References,
+    RoleArn,
+    Strict,
+)
 from .pins import PinConfig, pin_problems
 from .regions import AWS_REGIONS, TWO_ZONES
 from .roles import ServerRole
@@ -137,6 +148,8 @@ class StackConfig(Strict):
     volume_size_gb: Annotated[int, Field(ge=20, le=16384)] = 100
     evidence_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     certificate_issuers: tuple[str, ...] = ("letsencrypt.org", "amazon.com")
+    mta_sts_mode: PolicyMode = PolicyMode.ENFORCE
+    """What senders do when no exchanger proves to be one; `none` takes the policy back (RFC 8461, section 8.3)."""
     options: Options = Options()
     references: References = References()
     inspection_network: IPv4Network = IPv4Network("10.255.0.0/16")
@@ -223,7 +236,7 @@ def _overlaps(stack: StackConfig) -> list[str]:
     ]
 
 
-LAB_CANNOT = ("inspection", "balancers", "web", "endpoints", "ipv6", "cloud_hsm", "health_checks")
+LAB_CANNOT = ("inspection", "balancers", "endpoints", "ipv6", "cloud_hsm", "health_checks")
 """Options that decide where packets go, or need a service, that the lab's network does not realise."""
 
 
