@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+import weakref
 from collections import OrderedDict
 
 from onedallmail.mailboxes import dovecot, ledger, places
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.ledger import Key, Ledger
 from onedallmail.mailboxes.parts import Parts
+from onedallmail.mailboxes.telling import Telling
 from onedallmail.mailboxes.wire import Claim
 from onedallmail.placement.map import Placement
 
@@ -53,23 +55,29 @@ class Pusher:
         """Keep the parts."""
         self._parts = parts
         self.shipped = Shipped()
+        self.telling = Telling()
+        self._users: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        """One exchange of a mailbox at a time: with its standby, or with the server that joins."""
         self.folders_removed: set[str] = set()
         """Users of whom an event told that they removed a folder, and perhaps made it again."""
 
     async def push(self, user: str, group: int, placement: Placement, *, whole: bool = False) -> None:
         """Synchronise a mailbox, then ship what its ledger said before that: all of it with `whole`.
 
+        Folders that the user has removed go first: a server that joins is not told by events which.
         A mailbox that was never stored here has nothing to bring. Raises DovecotError, ChannelError, OSError.
         """
         if not self._parts.store.stored(user):
             return
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
-        if user in self.folders_removed:
-            self.folders_removed.discard(user)
+        joins = self._parts.joins(group, placement.standby)
+        noted = user in self.folders_removed and not joins
+        self.folders_removed -= {user} if noted else set()
+        if noted or joins:
             try:
                 await self._remove_folders(user, Claim(group, placement.epoch, self._parts.me, user), placement.standby)
             except BaseException:
-                self.folders_removed.add(user)
+                self.folders_removed |= {user} if noted else set()
                 raise
         await self.synchronise(user, group, placement)
         await self.ship(user, group, placement, records, whole=whole)
@@ -79,13 +87,17 @@ class Pusher:
 
         Scripts that the user has removed are removed there before: Dovecot would bring them back.
         """
-        self._parts.must_lead(group, placement)
-        settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
-        removals = await self._drop_scripts(user, group, placement)
-        destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
-        await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
-        scripts.settled(user, removals)
-        scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+        lock = self._users.setdefault(user, asyncio.Lock())
+        async with lock:
+            self._parts.must_lead(group, placement)
+            self.telling.note(user, group, placement.standby)
+            settings, home = self._parts.settings, self._parts.store.home(user)
+            scripts = self._parts.scripts_with(group, placement.standby)
+            removals = await self._drop_scripts(user, group, placement)
+            destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
+            await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+            scripts.settled(user, removals)
+            scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
 
     async def _remove_folders(self, user: str, claim: Claim, standby: str) -> None:
         """Let the standby, which is ready, remove folders that are here no longer; raises what push raises."""
@@ -94,7 +106,7 @@ class Pusher:
 
     async def _drop_scripts(self, user: str, group: int, placement: Placement) -> dict[str, float]:
         """Remove scripts on both sides that the user has removed; return those of which an event told."""
-        scripts, epoch = self._parts.scripts, placement.epoch
+        scripts, epoch = self._parts.scripts_with(group, placement.standby), placement.epoch
         here = await asyncio.to_thread(places.scripts, self._parts.store.home(user))
         removals = scripts.removals(user, epoch)
         # One that is here all the same was saved again by the user, or brought back with the time that it had before.
@@ -112,7 +124,8 @@ class Pusher:
         new = records if whole else self.shipped.new(placement.standby, user, records)
         if new:
             claim = Claim(group, placement.epoch, self._parts.me, user)
-            await self._parts.peers.ship(placement.standby, claim, new)
+            with self.telling.shipping(user, group, placement.standby):
+                await self._parts.peers.ship(placement.standby, claim, new)
         self.shipped.note(placement.standby, user, records)
 
     async def heal(self, user: str, listed_s: int = DUPLICATE_PERIOD_S) -> int:
