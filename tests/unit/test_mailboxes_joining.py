@@ -190,4 +190,3 @@ def test_a_frozen_group_is_known_after_a_restart_and_only_for_its_place(tmp_path
     assert Frozen(tmp_path).server(3, place) is None
     (tmp_path / "frozen.json").write_text("{")
     assert Frozen(tmp_path).server(3, place) is None
-

@@ -12,6 +12,7 @@ from .answer import AsJson, Stack, err, plain_errors, print_json, print_table, s
 if TYPE_CHECKING:
     from onedallmail.placement.fleet import Fleet, State
     from onedallmail.placement.plan import Plan
+    from onedallmail.platform.model import Platform
 
 _COUNTS = """
 SELECT coalesce(jsonb_object_agg(placement_group, n), '{}') FROM (
@@ -61,21 +62,21 @@ def _fleet(stack: str, wishes: Path | None, drain: list[str], retire: list[str],
     wished = parse_wishes(_json(wishes) if wishes else {})
     asked = dict.fromkeys(drain, State.DRAINING) | dict.fromkeys(retire, State.RETIRED)
     return fleet_with(
-        Wishes(wished.weights, {**_states(stack), **wished.states, **asked}, wished.pins),
+        Wishes(wished.weights, {**_states(stack, platform), **wished.states, **asked}, wished.pins),
         {server.name: server.region for server in platform.mail_servers},
         platform.config.placement_groups,
         leaving=frozenset(leaving),
     )
 
 
-def _states(stack: str) -> dict[str, "State"]:
+def _states(stack: str, platform: "Platform") -> dict[str, "State"]:
     """Return the states of servers in etcd; without a quorum they are left out, and that is said."""
-    from onedallmail.placement.store import SERVERS  # noqa: PLC0415 - as above
-    from onedallmail.quorum import QuorumError, read_keys  # noqa: PLC0415 - as above
-    from onedallmail.relocation import states  # noqa: PLC0415 - as above
+    from onedallmail.placement.store import PREFIX  # noqa: PLC0415 - as above
+    from onedallmail.quorum import QuorumError, read_snapshot  # noqa: PLC0415 - as above
+    from onedallmail.relocation import server_states  # noqa: PLC0415 - as above
 
     try:
-        return states(read_keys(stack, SERVERS))
+        return server_states(read_snapshot(stack, PREFIX), [server.name for server in platform.mail_servers])
     except QuorumError as error:
         err.print(f"planned as if all servers served: {error}", soft_wrap=True, markup=False)
         return {}

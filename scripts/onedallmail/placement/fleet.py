@@ -18,8 +18,10 @@ class PlanError(PlacementError):
 
 
 class State(StrEnum):
-    """What a server may hold. Absent in etcd means serving."""
+    """What a server may hold. Without a key in etcd it serves if the map names it, and is new otherwise."""
 
+    NEW = "new"
+    """Not admitted yet: gets nothing."""
     SERVING = "serving"
     DRAINING = "draining"
     """Still serves and is copied from; its groups leave."""
@@ -119,7 +121,7 @@ def _check_hosts(fleet: Fleet) -> None:
     if len(fleet.regions) < 2:  # noqa: PLR2004 - a home and a standby
         msg = (
             f"servers {[host.name for host in fleet.serving]} that serve are not in two regions: a standby lives in "
-            "another region than its home; add a server, or set one that is draining or retired back to serving"
+            "another region than its home; admit a server that is new, add one, or let one that is draining serve again"
         )
         raise PlanError(msg)
 

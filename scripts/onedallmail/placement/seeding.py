@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Iterator
 
-from onedallmail.placement.map import PlacementError, PlacementMap, in_batches, initial, to_json
+from onedallmail.placement.map import PlacementError, in_batches, initial, to_json
 from onedallmail.placement.settings import Settings
 from onedallmail.placement.store import (
     GROUPS,
@@ -20,10 +20,13 @@ from onedallmail.placement.store import (
     Target,
     Transaction,
     group_key,
+    server_key,
 )
 
 IN_ONE = 100
 """Groups in a transaction."""
+SERVING = '{"state":"serving"}'
+"""The servers of the first map are admitted with it; those that are added later, by an operator."""
 
 log = logging.getLogger("placement")
 
@@ -48,21 +51,28 @@ def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
 
 
 def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
-    """Yield the transactions that are left; when all groups exist, the one that says that the map is whole."""
+    """Yield the transactions that are left: groups, the servers that serve them, and then that the map is whole."""
     unfinished = Compare(SEEDING, Target.CHANGED, snapshot.changes[SEEDING])
-    missing = {n: p for n, p in _planned(snapshot.values[SEEDING]).items() if group_key(n) not in snapshot.values}
-    if not missing:
+    plan = _planned(snapshot.values[SEEDING])
+    missing = {n: p for n, p in initial(*plan).items() if group_key(n) not in snapshot.values}
+    new = sorted(server_key(name) for name in plan[1] if server_key(name) not in snapshot.values)
+    if not missing and not new:
         yield Transaction((unfinished,), deletes=(SEEDING,))
+    for begin in range(0, len(new), IN_ONE):
+        keys = new[begin : begin + IN_ONE]
+        absent = tuple(Compare(key, Target.CREATED, 0) for key in keys)
+        yield Transaction((unfinished, *absent), dict.fromkeys(keys, SERVING))
     for part in in_batches(missing, IN_ONE):
         absent = tuple(Compare(group_key(n), Target.CREATED, 0) for n in part)
         yield Transaction((unfinished, *absent), {group_key(n): to_json(p) for n, p in part.items()})
 
 
-def _planned(value: bytes) -> PlacementMap:
+def _planned(value: bytes) -> tuple[int, dict[str, str]]:
+    """Return the number of groups, and the servers (name to region)."""
     try:
         plan = json.loads(value)
         groups, servers = int(plan["groups"]), dict(plan["servers"])
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{SEEDING} is not what a placement service writes: delete it and all keys under {GROUPS}"
         raise PlacementError(msg) from error
-    return initial(groups, servers)
+    return groups, servers

@@ -166,9 +166,10 @@ def _switch(state: State, rules: Rules) -> Moves:
     if state.frozen and state.merged and not state.j_remembers and rules.looks_again:
         yield Step("J has forgotten that it is ready", True), state._replace(merged=False)
     if not state.answered and rules.may_join(sound, behind, state.frozen, running) and _same(state):
-        yield Step("H's agent is told that J may become standby", True), state._replace(
-                answered=state.revision, asked=state.lease
-            )
+        yield (
+            Step("H's agent is told that J may become standby", True),
+            state._replace(answered=state.revision, asked=state.lease),
+        )
 
 
 def _same(state: State) -> bool:
@@ -187,7 +188,10 @@ def _agent(state: State, rules: Rules) -> Moves:
             after = _mapped(state, from_json(GROUP, transaction.puts[group_key(GROUP)]))
             yield Step("J is the standby", True), after
         else:
-            yield Step("the switch is refused: the map has changed, or J was started anew", True), state._replace(answered=0)
+            yield (
+                Step("the switch is refused: the map has changed, or J was started anew", True),
+                state._replace(answered=0),
+            )
     if state.place.joining and state.frozen and not state.merged and _same(state):
         settled = placement.unjoined(GROUP, state.place, state.revision).puts[group_key(GROUP)]
         yield Step("the joining is given up: its service began anew", True), _mapped(state, from_json(GROUP, settled))
