@@ -65,12 +65,13 @@ def states(keys: Mapping[str, bytes]) -> dict[str, State]:
 
 
 def server_states(keys: Snapshot, names: Iterable[str]) -> dict[str, State]:
-    """Return the state of each server of a stack: one without a key serves if the map names it, and is new otherwise.
+    """Return the state of each server of a stack (`in_their_states`); raises PlanError, PlacementError."""
+    return in_their_states(states(keys.values), placements(keys), names)
 
-    Raises PlanError, PlacementError.
-    """
-    found = states(keys.values)
-    held = {name for placement in placements(keys).values() for name in placement.holders}
+
+def in_their_states(found: Mapping[str, State], present: PlacementMap, names: Iterable[str]) -> dict[str, State]:
+    """Return the state of each server: one of which none is kept serves if the map names it, and is new otherwise."""
+    held = {name for placement in present.values() for name in placement.holders}
     return {name: found.get(name, State.SERVING if name in held else State.NEW) for name in names}
 
 

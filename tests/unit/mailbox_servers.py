@@ -36,6 +36,7 @@ class Platform:
         home: str,
         standby: str,
         epoch: int,
+        *,
         alive: tuple[str, ...] = NAMES,
         at: tuple[str, ...] = NAMES,
         joining: str = "",

@@ -11,6 +11,7 @@ from .answer import AsJson, Stack, err, plain_errors, print_json, print_table, s
 
 if TYPE_CHECKING:
     from onedallmail.placement.fleet import Fleet, State
+    from onedallmail.placement.map import PlacementMap
     from onedallmail.placement.plan import Plan
     from onedallmail.platform.model import Platform
 
@@ -42,8 +43,9 @@ def plan_command(
 
     with plain_errors():
         try:
-            fleet = _fleet(stack, wishes, drain or [], retire or [], leave_region or [])
-            found = plan(fleet, _present(stack), sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
+            present = _present(stack)
+            fleet = _fleet(stack, present, wishes, (drain or [], retire or [], leave_region or []))
+            found = plan(fleet, present, sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
         except PlacementError as error:
             raise DirectoryError(str(error)) from error
     unit = "bytes" if sizes else "mailboxes"
@@ -53,30 +55,35 @@ def plan_command(
     _show(found, unit)
 
 
-def _fleet(stack: str, wishes: Path | None, drain: list[str], retire: list[str], leaving: list[str]) -> "Fleet":
+def _fleet(
+    stack: str, present: "PlacementMap", wishes: Path | None, asked_for: tuple[list[str], list[str], list[str]]
+) -> "Fleet":
+    """Return the servers; `asked_for` are those to drain, those to retire, and regions to leave."""
     from onedallmail.placement.fleet import State  # noqa: PLC0415 - as above
     from onedallmail.placement.wishes import Wishes, fleet_with, parse_wishes  # noqa: PLC0415 - as above
     from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
-    platform = load_platform(stack)
+    platform, (drain, retire, leaving) = load_platform(stack), asked_for
     wished = parse_wishes(_json(wishes) if wishes else {})
     asked = dict.fromkeys(drain, State.DRAINING) | dict.fromkeys(retire, State.RETIRED)
     return fleet_with(
-        Wishes(wished.weights, {**_states(stack, platform), **wished.states, **asked}, wished.pins),
+        Wishes(wished.weights, {**_states(stack, platform, present), **wished.states, **asked}, wished.pins),
         {server.name: server.region for server in platform.mail_servers},
         platform.config.placement_groups,
         leaving=frozenset(leaving),
     )
 
 
-def _states(stack: str, platform: "Platform") -> dict[str, "State"]:
+def _states(stack: str, platform: "Platform", present: "PlacementMap") -> dict[str, "State"]:
     """Return the states of servers in etcd; without a quorum they are left out, and that is said."""
-    from onedallmail.placement.store import PREFIX  # noqa: PLC0415 - as above
-    from onedallmail.quorum import QuorumError, read_snapshot  # noqa: PLC0415 - as above
-    from onedallmail.relocation import server_states  # noqa: PLC0415 - as above
+    from onedallmail.placement.store import SERVERS  # noqa: PLC0415 - as above
+    from onedallmail.quorum import QuorumError, read_keys  # noqa: PLC0415 - as above
+    from onedallmail.relocation import in_their_states, states  # noqa: PLC0415 - as above
 
     try:
-        return server_states(read_snapshot(stack, PREFIX), [server.name for server in platform.mail_servers])
+        return in_their_states(
+            states(read_keys(stack, SERVERS)), present, [server.name for server in platform.mail_servers]
+        )
     except QuorumError as error:
         err.print(f"planned as if all servers served: {error}", soft_wrap=True, markup=False)
         return {}

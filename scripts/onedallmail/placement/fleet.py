@@ -20,13 +20,13 @@ class PlanError(PlacementError):
 class State(StrEnum):
     """What a server may hold. Without a key in etcd it serves if the map names it, and is new otherwise."""
 
-    NEW = "new"
-    """Not admitted yet: gets nothing."""
     SERVING = "serving"
     DRAINING = "draining"
     """Still serves and is copied from; its groups leave."""
     RETIRED = "retired"
     """Gone: nothing can be copied from it."""
+    NEW = "new"
+    """Not admitted yet: gets nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _check_hosts(fleet: Fleet) -> None:
     if len(fleet.regions) < 2:  # noqa: PLR2004 - a home and a standby
         msg = (
             f"servers {[host.name for host in fleet.serving]} that serve are not in two regions: a standby lives in "
-            "another region than its home; admit a server that is new, add one, or let one that is draining serve again"
+            "another region than its home; add or admit a server, or set one that is draining or retired back to serving"
         )
         raise PlanError(msg)
 

@@ -189,7 +189,7 @@ def _agent(state: State, rules: Rules) -> Moves:
             yield Step("J is the standby", True), after
         else:
             yield (
-                Step("the switch is refused: the map has changed, or J was started anew", True),
+                Step("the switch is refused: the map or J's lease is another", True),
                 state._replace(answered=0),
             )
     if state.place.joining and state.frozen and not state.merged and _same(state):
@@ -242,7 +242,8 @@ def _taken_over(state: State) -> Moves:
         standby = state.place.standby
         mailbox, ledger = (state.s, state.s_ledger) if standby == S else (state.j, state.j_ledger)
         mailbox |= state.copies & ~(ledger | mailbox)
-        after = state._replace(replayed=True, **{standby.lower(): mailbox})
+        after = state._replace(replayed=True)
+        after = after._replace(s=mailbox) if standby == S else after._replace(j=mailbox)
         yield Step(f"{standby} takes over, copies are handed in again", True), after
 
 

@@ -19,7 +19,7 @@ ALWAYS = {
 }
 WRONG = {
     "the switch before READY": (
-        replace(RIGHT, may_join=lambda _, behind, frozen, running: RIGHT.may_join(True, behind, True, running)),
+        replace(RIGHT, may_join=lambda _, behind, __, running: RIGHT.may_join(True, behind, True, running)),
         State(Budget()),
     ),
     "the old standby is not frozen": (replace(RIGHT, may_tell=lambda *_: True), State(Budget())),
