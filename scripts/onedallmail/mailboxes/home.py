@@ -31,6 +31,9 @@ SOON_S = 3.0
 STRANGER_S = 5.0
 """How long after an event the directory's list must be to say that its user does not exist."""
 
+STANDBY = "standby"
+"""Name of a task that reconciles a standby, not a server that joins."""
+
 log = logging.getLogger("mailboxes.home")
 
 
@@ -177,19 +180,11 @@ class Home:
                 before = dict(view.placements)
             if self._leaving and time.monotonic() >= self._kick_at:
                 await self._kick()
-            await self._no_standby()
+            await asyncio.to_thread(self._parts.merging.tidy, self._parts.me, dict(view.placements))
             await self._switcher.tidy(dict(view.placements))
             for number, placement in self.groups.items():
                 self._consider(number, placement)
             await asyncio.sleep(POLL_S)
-
-    async def _no_standby(self) -> None:
-        """A merge into this server that was not brought to its end does not matter where it is no standby."""
-        placements = self._parts.view.placements
-        merging = self._parts.merging.groups
-        over = {n for n in merging if n not in placements or self._parts.me not in placements[n].receiving}
-        if over and placements:
-            await asyncio.to_thread(self._parts.merging.end, over)
 
     def _moved(self, before: PlacementMap, after: PlacementMap) -> None:
         self._leaving = (self._leaving | moved_away(self._parts.me, before, after)) - self.groups.keys()
@@ -215,6 +210,11 @@ class Home:
 
     def _consider(self, number: int, placement: Placement) -> None:
         self._consider_standby(number, placement)
+        merging = self.reconciling.get(number)
+        if merging and placement.joining:
+            other = placement.standby if merging.get_name() == STANDBY else placement.joining
+            if other not in self._parts.view.alive:
+                merging.cancel()  # as if this service had died: a dead server does not hold up the other one
         if number not in self.reconciling and self._parts.view.leads and self._switcher.due(number, placement):
             self.reconciling[number] = asyncio.create_task(self._merge(number, placement))
 
@@ -227,8 +227,7 @@ class Home:
 
     def _adopted(self, number: int) -> None:
         """Bring what a merge changed here to the standby, and to who joins."""
-        members = self._parts.members.users_of(number)
-        news = self._reconciler.adopted & members
+        news = self._reconciler.adopted & (members := self._parts.members.users_of(number))
         self._reconciler.adopted -= news
         self._dirty.mark(news, time.time())
         self._pusher.telling.changed(number, news)
@@ -242,7 +241,7 @@ class Home:
         if time.monotonic() < self._not_before.get(number, 0.0):
             return
         if needs_reconciling(self._parts.me, placement, self._parts.view.alive, self.declared.get(number)):
-            self.reconciling[number] = asyncio.create_task(self._reconcile(number, placement))
+            self.reconciling[number] = asyncio.create_task(self._reconcile(number, placement), name=STANDBY)
 
     async def _reconcile(self, number: int, placement: Placement) -> None:
         members = self._parts.members.users_of(number)

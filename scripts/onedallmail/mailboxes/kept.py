@@ -52,9 +52,15 @@ class Merging:
 
     def end(self, groups: Iterable[int]) -> None:
         """Take groups out; raises OSError."""
+        over = frozenset(groups)
         with self._lock:
-            if self._groups & set(groups):
-                self._write(self._groups - set(groups))
+            if self._groups & over:
+                self._write(self._groups - over)
+
+    def tidy(self, me: str, placements: PlacementMap) -> None:
+        """Take groups out whose mailboxes this server does not receive: there it does not matter. Raises OSError."""
+        if placements:
+            self.end(n for n in self._groups if n not in placements or me not in placements[n].receiving)
 
     def _write(self, groups: frozenset[int]) -> None:
         durable.replace(self._path, json.dumps({"groups": sorted(groups)}).encode() + b"\n", mode=READABLE)

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-import weakref
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from onedallmail.mailboxes import dovecot, ledger, places
 from onedallmail.mailboxes.dovecot import Api
@@ -15,6 +16,7 @@ from onedallmail.placement.map import Placement
 
 DUPLICATE_PERIOD_S = 6 * 86400
 """How long Sieve remembers an id (role dovecot: dovecot_duplicate_period)."""
+TURN_S = 0.02
 REMEMBERED_RECORDS = 300_000
 """How many shipped records are remembered, so that they are not shipped with each change; about 30 MB."""
 
@@ -56,8 +58,8 @@ class Pusher:
         self._parts = parts
         self.shipped = Shipped()
         self.telling = Telling()
-        self._users: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        """One exchange of a mailbox at a time: with its standby, or with the server that joins."""
+        self._exchanging: dict[str, tuple[str, object]] = {}
+        """User -> with whom the mailbox is being exchanged: with its standby, or with the server that joins."""
         self.folders_removed: set[str] = set()
         """Users of whom an event told that they removed a folder, and perhaps made it again."""
 
@@ -87,8 +89,7 @@ class Pusher:
 
         Scripts that the user has removed are removed there before: Dovecot would bring them back.
         """
-        lock = self._users.setdefault(user, asyncio.Lock())
-        async with lock:
+        async with self._turn(user, placement.standby):
             self._parts.must_lead(group, placement)
             self.telling.note(user, group, placement.standby)
             settings, home = self._parts.settings, self._parts.store.home(user)
@@ -98,6 +99,18 @@ class Pusher:
             await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
             scripts.settled(user, removals)
             scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+
+    @asynccontextmanager
+    async def _turn(self, user: str, server: str) -> AsyncIterator[None]:
+        """Let one exchange of a mailbox run at a time. One with a server that is dead is not waited for."""
+        while (other := self._exchanging.get(user)) is not None and other[0] in self._parts.view.alive:
+            await asyncio.sleep(TURN_S)
+        mine = self._exchanging[user] = server, object()
+        try:
+            yield
+        finally:
+            if self._exchanging.get(user) is mine:
+                del self._exchanging[user]
 
     async def _remove_folders(self, user: str, claim: Claim, standby: str) -> None:
         """Let the standby, which is ready, remove folders that are here no longer; raises what push raises."""
