@@ -121,7 +121,7 @@ def _check_hosts(fleet: Fleet) -> None:
     if len(fleet.regions) < 2:  # noqa: PLR2004 - a home and a standby
         msg = (
             f"servers {[host.name for host in fleet.serving]} that serve are not in two regions: a standby lives in "
-            "another region than its home; add or admit a server, or set one that is draining or retired back to serving"
+            "another region than its home; add or admit one, or set one that is draining or retired back to serving"
         )
         raise PlanError(msg)
 
