@@ -11,10 +11,15 @@ STEPS_OF_CHANGE = 4
 class Specs:
     """A sequence of programs: each is the one before with a few changes."""
 
-    def __init__(self, seed: int, size: int = 6) -> None:
-        """Begin with a program of `size` resources."""
+    def __init__(self, seed: int, size: int = 6, *, providers: bool = True) -> None:
+        """Begin with a program of `size` resources; with `providers` it may have an explicit one of another region."""
         self._random, self._count = random.Random(seed), 0  # noqa: S311 - a test's dice
-        self.spec: Spec = {"comps": ["c1", "c2"], "res": [], "prov": self._random.random() < 0.5, "boom": False}
+        self.spec: Spec = {
+            "comps": ["c1", "c2"],
+            "res": [],
+            "prov": providers and self._random.random() < 0.5,
+            "boom": False,
+        }
         for _ in range(size):
             self.spec["res"].append(self._new(self.spec))
 

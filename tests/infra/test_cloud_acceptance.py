@@ -32,32 +32,82 @@ def report(**changes: Any) -> dict[str, Any]:
     return {"provider": "hashicorp/aws 5", "applied": True, "seconds": 1.5, "results": results}
 
 
+def export(*resources: dict[str, Any]) -> dict[str, Any]:
+    """Return a state of resources with a report's URN, or their own."""
+    return {"deployment": {"resources": [{"urn": URN, "custom": True, **r} for r in resources]}}
+
+
 def test_an_error_of_the_emulator_is_no_rejection_and_is_said() -> None:
-    result = acceptance.acceptance(report(), "test", "digest")
+    result = acceptance.acceptance(report(), "test", export())
     assert (result.rejected, result.counts) == ((), {"planned only": 1})
     assert result.not_held == {"the emulator takes no tags on patch baselines": 1}
     assert result.not_checked == ("aws:ssm/patchBaseline:PatchBaseline: newer",)
 
 
-@pytest.mark.parametrize("kind", ["Ingress", "Egress"])
-def test_types_of_a_limit_are_a_pattern(kind: str) -> None:
-    token = f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule"
-    late = report(type=token, errors=["api error InvalidPermission.Duplicate: the specified rule already exists"])
-    assert acceptance.acceptance(late, "test", "digest").counts == {"planned only": 1}
+RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+ALIAS = "aws:kms/alias:Alias"
+LATE = [
+    (
+        RULE,
+        {"securityGroupId": "sg-1", "fromPort": 25},
+        "api error InvalidPermission.Duplicate: the rule already exists",
+    ),
+    (
+        ALIAS,
+        {"name": "alias/mail", "targetKeyId": "k1"},
+        "AlreadyExistsException: An alias with the name already exists",
+    ),
+]
+
+
+def both(token: str, error: str, *inputs: dict[str, Any]) -> acceptance.Acceptance:
+    """Return what becomes of a state in which the first of some resources was refused because it exists."""
+    told, resources = report(type=token, errors=[error]), []
+    for number, asked in enumerate(inputs):
+        urn = f"{URN}-{number}"
+        verdict = told["results"][0] | {"urn": urn, "verdict": "accepted" if number else "rejected"}
+        told["results"].append(verdict)
+        resources.append({"urn": urn, "type": token, "inputs": asked})
+    told["results"].pop(0)
+    return acceptance.acceptance(told, "test", export(*resources))
+
+
+@pytest.mark.parametrize(("token", "inputs", "error"), LATE)
+def test_what_exists_already_though_it_was_asked_for_once_is_the_emulators_late_answer(
+    token: str, inputs: dict[str, Any], error: str
+) -> None:
+    other = inputs | {next(iter(inputs)): "other"}
+    assert both(token, error, inputs, other).not_held == {acceptance.LATE: 1}
+
+
+@pytest.mark.parametrize(("token", "inputs", "error"), LATE)
+def test_what_is_asked_for_twice_is_refused_for_good_reason(token: str, inputs: dict[str, Any], error: str) -> None:
+    again = inputs | {"description": "the same once more"}
+    assert not both(token, error, inputs, again).holds
+
+
+def test_names_of_roles_count_in_all_regions_together() -> None:
+    kind = "aws:iam/instanceProfile:InstanceProfile"
+    told = report(type=kind, errors=["EntityAlreadyExists"])
+    told["results"].append(told["results"][0] | {"urn": f"{URN}-2", "region": "eu-north-1", "verdict": "accepted"})
+    twice = export(
+        {"type": kind, "inputs": {"name": "mail"}}, {"urn": f"{URN}-2", "type": kind, "inputs": {"name": "mail"}}
+    )
+    assert not acceptance.acceptance(told, "test", twice).holds
 
 
 @pytest.mark.parametrize("changes", [{"stage": "plan"}, {"stage": "validate"}, {"errors": ["another error"]}])
 def test_what_the_provider_itself_refuses_stays_a_rejection(changes: dict[str, Any]) -> None:
-    result = acceptance.acceptance(report(**changes), "test", "digest")
+    result = acceptance.acceptance(report(**changes), "test", export())
     assert [finding.name for finding in result.rejected] == ["debian"]
     assert not result.holds
 
 
 def test_a_type_that_the_provider_does_not_have_and_an_empty_state_do_not_hold() -> None:
-    unknown = acceptance.acceptance(report(verdict="not mapped", stage=None), "test", "digest")
+    unknown = acceptance.acceptance(report(verdict="not mapped", stage=None), "test", export())
     assert unknown.unmapped == ("aws:ssm/patchBaseline:PatchBaseline",)
     assert not unknown.holds
-    assert not acceptance.acceptance({**report(), "results": []}, "test", "digest").holds
+    assert not acceptance.acceptance({**report(), "results": []}, "test", export()).holds
 
 
 def test_it_speaks_of_one_state_and_a_changed_one_needs_another(tmp_path: Path) -> None:
@@ -66,7 +116,7 @@ def test_it_speaks_of_one_state_and_a_changed_one_needs_another(tmp_path: Path) 
     state: dict[str, Any] = {"version": 3, "deployment": {"manifest": {"time": "now"}, "resources": [resource]}}
     file = tmp_path / "state.json"
     file.write_text(json.dumps(state))
-    result = acceptance.acceptance(report(), "test", acceptance.state_digest(state))
+    result = acceptance.acceptance(report(), "test", state)
     assert acceptance.read(result.write(tmp_path / "results")) == result
     assert result.valid_for(file)
 

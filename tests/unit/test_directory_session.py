@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onedallmail.directory import session
-from onedallmail.directory.errors import ConflictError, LeaderError, UnconfirmedError
+from onedallmail.directory.errors import ConflictError, DirectoryError, LeaderError, UnconfirmedError
 
 STATES = {"a1": "standby", "a2": "leader", "b1": "standby", "b2": "standby", "c1": "standby"}
 Played = Callable[[str, str], tuple[int, str, str]]
@@ -114,3 +114,23 @@ def test_a_change_that_is_not_answered_in_time_is_told_as_unconfirmed(play: Any)
     play(played)
     with pytest.raises(UnconfirmedError, match="no answer within"):
         session.change("lab", "SELECT 1", None)
+
+
+def test_names_are_resolved_by_the_first_mail_server_that_answers(play: Any) -> None:
+    """The machine of an operator may see other names than the servers do; names travel by standard input."""
+
+    def played(host: str, script: str) -> tuple[int, str, str]:
+        assert script == "mail.old.example\ngone.example\n"
+        return (255, "", "down\n") if host == "a1" else (0, "mail.old.example 203.0.113.25\n", "")
+
+    calls = play(played)
+    found = session.addresses_of("lab", ["mail.old.example", "gone.example"])
+    assert found == {"mail.old.example": ["203.0.113.25"], "gone.example": []}
+    assert [command[-2] for command, _ in calls] == ["a1", "a2"]
+    assert not any("old.example" in word for command, _ in calls for word in command)
+
+
+def test_names_without_any_mail_server_are_not_taken_for_unknown(play: Any) -> None:
+    play(lambda _host, _script: (255, "", "down\n"))
+    with pytest.raises(DirectoryError, match="is the platform up"):
+        session.addresses_of("lab", ["mail.old.example"])

@@ -116,6 +116,34 @@ def delete_command(
     say(f"removed mailbox {row['address']}; its stored mail stays on its servers")
 
 
+@app.command("elsewhere")
+def elsewhere_command(
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="In a domain that is shared.")],
+    *,
+    off: Annotated[bool, typer.Option("--off", help="They live there no more.")] = False,
+    keep_mailbox: Annotated[
+        bool, typer.Option("--keep-mailbox", help="Also those with a mailbox here, which gets no more mail.")
+    ] = False,
+    stack: Stack = "lab",
+) -> None:
+    """Say that addresses live on the system that their domain is shared with: mail for them goes there."""
+    from onedallmail.directory import elsewhere  # noqa: PLC0415 - as above
+
+    with plain_errors():
+        if not off:
+            added = elsewhere.live_elsewhere(stack, addresses, keep_mailboxes=keep_mailbox)
+            say(f"mail goes to the other system for {', '.join(added)}" if added else "they lived there already")
+            return
+        done, ours = elsewhere.come_home(stack, addresses)
+    lost = [address for address in done if address not in ours]
+    if ours:
+        say(f"mail comes to the mailbox here for {', '.join(ours)}")
+    if lost:
+        say(f"{', '.join(lost)}: unknown from now on, since no mailbox is here")
+    if not done:
+        say("none of them lived there; nothing was changed")
+
+
 @app.command("password")
 def password_command(
     address: AddressText,

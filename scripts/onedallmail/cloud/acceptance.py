@@ -35,21 +35,6 @@ NOT_HELD = "planned only"
 
 EMULATOR_LIMITS = (
     (r"", r"DEADLINE_EXCEEDED", "the provider waits for what the emulator never reports"),
-    (
-        r"aws:vpc/securityGroup(In|E)gressRule:",
-        r"InvalidPermission\.Duplicate",
-        "the emulator answered late and was asked again; the program's own tests refuse equal rules",
-    ),
-    (
-        r"aws:budgets/budget:",
-        r"DuplicateRecordException",
-        "the emulator answered late and was asked again; a stack has one budget",
-    ),
-    (
-        r"aws:iam/instanceProfile:",
-        r"EntityAlreadyExists",
-        "the emulator answered late and was asked again; a role of a region has one profile",
-    ),
     (r"aws:ssm/patchBaseline:", r"InvalidResourceId", "the emulator takes no tags on patch baselines"),
     (
         r"aws:route53/queryLog:",
@@ -58,6 +43,14 @@ EMULATOR_LIMITS = (
     ),
 )
 """Patterns of type and of an apply's error, and why it is the emulator's. Each was validated and planned before."""
+
+EXISTS = re.compile(r"AlreadyExists|Duplicate|already exists", re.IGNORECASE)
+LATE = "the emulator answered late and was asked again; the state asks for it once"
+"""A provider asks again when an answer takes too long; the emulator then has what the first request made."""
+GLOBAL = ("aws:iam/", "aws:s3/", "aws:route53/", "aws:budgets/")
+"""Types whose names count in all regions together."""
+NO_IDENTITY = ("tags", "tagsAll", "description")
+"""Inputs in which two resources that AWS takes for the same may differ."""
 
 
 class ValidatorError(RuntimeError):
@@ -170,20 +163,21 @@ def check_state(state: Path, stack: str, *, apply: bool = False, folder: Path | 
         if not report.exists():
             msg = f"{program} ended with {done.returncode} and no report: {done.stderr[-2000:]}"
             raise ValidatorError(msg)
-        result = acceptance(json.loads(report.read_text()), stack, state_digest(json.loads(state.read_text())))
+        result = acceptance(json.loads(report.read_text()), stack, json.loads(state.read_text()))
     if folder:
         result.write(folder)
     return result
 
 
-def acceptance(report: Mapping[str, Any], stack: str, digest: str) -> Acceptance:
-    """Return a validator's report as an acceptance; errors that are the emulator's own become `planned only`."""
-    limits = {r["urn"]: reason for r in report["results"] if (reason := emulator_limit(r))}
+def acceptance(report: Mapping[str, Any], stack: str, export: Mapping[str, Any]) -> Acceptance:
+    """Return a validator's report on an export as an acceptance; the emulator's own errors become `planned only`."""
+    asked = _asked(report, export)
+    limits = {r["urn"]: reason for r in report["results"] if (reason := emulator_limit(r, asked))}
     verdicts = {r["urn"]: NOT_HELD if r["urn"] in limits else r["verdict"] for r in report["results"]}
     held_back = [limits.get(r["urn"]) or _why(r) for r in report["results"] if verdicts[r["urn"]] == NOT_HELD]
     return Acceptance(
         stack=stack,
-        state_sha256=digest,
+        state_sha256=state_digest(export),
         provider=report["provider"],
         applied=report["applied"],
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -196,13 +190,30 @@ def acceptance(report: Mapping[str, Any], stack: str, digest: str) -> Acceptance
     )
 
 
-def emulator_limit(result: Mapping[str, Any]) -> str:
-    """Return why a rejection is the emulator's and not the provider's, '' when it is the provider's."""
+def emulator_limit(result: Mapping[str, Any], asked: Mapping[str, str]) -> str:
+    """Return why a rejection is the emulator's and not the provider's, '' when it is the provider's.
+
+    `asked` is what AWS knows each resource by, by URN: what two of them ask for was refused for good reason.
+    """
     if result["verdict"] != REJECTED or result.get("stage") not in ("apply", "provider call"):
         return ""
     text = " ".join(result["errors"])
+    if EXISTS.search(text) and list(asked.values()).count(asked[result["urn"]]) == 1:
+        return LATE
     found = (why for kind, error, why in EMULATOR_LIMITS if re.match(kind, result["type"]) and re.search(error, text))
     return next(found, "")
+
+
+def _asked(report: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, str]:
+    """Return what AWS knows each resource of a report by, by URN: type, region and name, or all that is asked of it."""
+    inputs = {r["urn"]: r.get("inputs") or {} for r in export["deployment"].get("resources") or []}
+    return {r["urn"]: json.dumps(_identity(r, inputs.get(r["urn"], {})), sort_keys=True) for r in report["results"]}
+
+
+def _identity(result: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[Any]:
+    region = "" if result["type"].startswith(GLOBAL) else result["region"]
+    named = inputs.get("name") or {k: v for k, v in inputs.items() if k not in NO_IDENTITY and not k.startswith("__")}
+    return [result["type"], region, named]
 
 
 def _why(result: Mapping[str, Any]) -> str:

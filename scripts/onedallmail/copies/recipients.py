@@ -1,4 +1,7 @@
-"""Whom a recipient's address means in the end: aliases expanded as Postfix does it, mailboxes with their group."""
+"""Whom a recipient's address means in the end: aliases expanded as Postfix does it, mailboxes with their group.
+
+An address that lives on another mail system is no mailbox of ours, also while a mailbox is made ready for it here.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ QUERY = """
 WITH wanted AS (SELECT json_array_elements_text('{addresses}'::json) AS address)
 SELECT json_build_array(a.address, a.destination, NULL) FROM postfix.alias AS a JOIN wanted USING (address)
 UNION ALL
-SELECT json_build_array(m.address, NULL, m.placement_group) FROM postfix.mailbox AS m JOIN wanted USING (address);
+SELECT json_build_array(m.address, NULL, m.placement_group) FROM postfix.resident AS m JOIN wanted USING (address);
 """
 
 

@@ -18,6 +18,8 @@ _KNOWN = """
 SELECT jsonb_build_object('aliases', (SELECT coalesce(jsonb_object_agg(address, destinations), '{}') FROM (
     SELECT address, jsonb_agg(destination) AS destinations FROM directory.aliases GROUP BY address) AS a),
   'domains', (SELECT coalesce(jsonb_agg(name), '[]') FROM directory.domains),
+  'elsewhere', (SELECT coalesce(jsonb_agg(address), '[]') FROM directory.elsewhere),
+  'anybody', (SELECT coalesce(jsonb_agg(domain), '[]') FROM directory.splits WHERE unknown = 'elsewhere'),
   'mailboxes', (SELECT coalesce(jsonb_agg(address), '[]') FROM directory.mailboxes))"""
 
 _ADD = """
@@ -66,10 +68,17 @@ def add_alias(stack: str, source: str, destinations: Iterable[str]) -> list[str]
     if str(who) in known["mailboxes"]:
         msg = f"{who} is a mailbox, and an address has one meaning: take another address for the alias"
         raise ConflictError(msg)
-    reachable = {*known["mailboxes"], *edges, str(who)}
-    missing = [d for d in wanted if d.rpartition("@")[2] in known["domains"] and d not in reachable]
+    if str(who) in known["elsewhere"]:
+        msg = f"{who} lives elsewhere, and an address has one meaning: `onedallmail user elsewhere --off {who}` first"
+        raise ConflictError(msg)
+    reachable = {*known["mailboxes"], *known["elsewhere"], *edges, str(who)}
+    certain = {*known["domains"]} - {*known["anybody"]}
+    missing = [d for d in wanted if d.rpartition("@")[2] in certain and d not in reachable]
     if missing:
-        msg = f"alias {who}: no mailbox or alias here is named {', '.join(missing)}: `onedallmail user add` first"
+        msg = (
+            f"alias {who}: no mailbox or alias here is named {', '.join(missing)}: `onedallmail user add` first "
+            "(or `onedallmail user elsewhere`, if it lives on the system that the domain is shared with)"
+        )
         raise InputError(msg)
     circle = circle_through(edges, str(who), wanted)
     if circle:

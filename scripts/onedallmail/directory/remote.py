@@ -20,6 +20,12 @@ SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.address), '[]') FROM (
   FROM directory.mailboxes) AS m"""
 
 _ADD = """
+WITH home AS (DELETE FROM directory.elsewhere
+  WHERE address = (:input ->> 'local_part') || '@' || (:input ->> 'domain') AND NOT (:input -> 'moving')::boolean),
+away AS (INSERT INTO directory.elsewhere (local_part, domain)
+  SELECT :input ->> 'local_part', s.domain FROM directory.splits AS s
+  WHERE s.domain = :input ->> 'domain' AND s.unknown = 'elsewhere' AND (:input -> 'moving')::boolean
+  ON CONFLICT DO NOTHING)
 INSERT INTO directory.mailboxes (local_part, domain, display_name, placement_group, quota_bytes, password_hash)
 SELECT * FROM jsonb_to_record(:input)
   AS v(local_part text, domain text, name text, "group" integer, quota_bytes bigint, password_hash text)
@@ -30,7 +36,8 @@ WITH done AS (UPDATE directory.mailboxes SET {assignment} WHERE address = :input
 SELECT to_jsonb(count(*)) FROM done"""
 
 _REMOVE = """
-WITH used AS (SELECT DISTINCT address FROM directory.aliases WHERE destination = :input ->> 'address'),
+WITH used AS (SELECT DISTINCT address FROM directory.aliases WHERE destination = :input ->> 'address'
+  AND NOT EXISTS (SELECT FROM directory.elsewhere AS e WHERE e.address = :input ->> 'address')),
 done AS (DELETE FROM directory.mailboxes
   WHERE address = :input ->> 'address' AND NOT EXISTS (SELECT FROM used) RETURNING address)
 SELECT jsonb_build_object('removed', (SELECT count(*) FROM done),
@@ -70,8 +77,12 @@ def add(
     name: str = "",
     quota: str = DEFAULT_QUOTA,
     group: int | None = None,
+    moving: bool = False,
 ) -> str:
     """Add a mailbox and return its password; without one, make one (which the lab keeps).
+
+    An address that lived elsewhere (split delivery) is one of ours from then on, in the same step; with `moving` its
+    mail still goes there until `elsewhere.come_home`, so that the mailbox can be filled before.
 
     Raises:
         ConflictError: the address is in use, or its domain has not been added.
@@ -83,6 +94,7 @@ def add(
         "name": display_name(name),
         "group": checked_group(group, who, load_platform(stack).config.placement_groups),
         "quota_bytes": quota_bytes(quota),
+        "moving": moving,
     }
     chosen = new_password(who) if password is None else checked_password(password, who)
     try:

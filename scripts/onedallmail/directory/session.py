@@ -108,6 +108,26 @@ def homes(stack: str) -> dict[int, str] | None:
     return None
 
 
+def addresses_of(stack: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the IPv4 addresses of host names as a mail server resolves them; none for a name without any.
+
+    Raises:
+        DirectoryError: no mail server answers.
+    """
+    script = 'while read -r name; do getent ahostsv4 "$name" | awk -v n="$name" \'{ print n, $1 }\'; done | sort -u'
+    for server in load_platform(stack).mail_servers:
+        try:
+            out = _ssh(stack, server.name, script, "".join(f"{name}\n" for name in names))
+        except _Refused:
+            continue
+        found: dict[str, list[str]] = {name: [] for name in names}
+        for name, address in (line.split() for line in out.splitlines()):
+            found[name].append(address)
+        return found
+    msg = f"no mail server answers, so the address of {names[0]} can't be looked up: is the platform up?"
+    raise DirectoryError(msg)
+
+
 def placements(stack: str) -> PlacementMap | None:
     """Return the placement map as a mail server knows it; None when none does."""
     for server in load_platform(stack).mail_servers:

@@ -1,5 +1,6 @@
 """The commands of a migration: which mailboxes, several at the same time, with notes on disk after each step."""
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from onedallmail.directory import elsewhere
 from onedallmail.directory import remote as directory
 from onedallmail.directory.errors import DirectoryError
 from onedallmail.inventory import inventory
@@ -18,7 +20,7 @@ from .errors import MigrationError
 from .remote import Place
 from .source import Source
 from .stages import Tools
-from .state import Book, Migration, Progress, Stage, planned
+from .state import NEXT, Book, Migration, Progress, Stage, planned
 from .users import read_passwords, read_users, without_password
 
 LAB_NODE = "client"
@@ -71,17 +73,28 @@ def copy(stack: str, name: str, passwords: str, only: list[str] | None, pace: Pa
 
 
 def finish(stack: str, name: str, passwords: str, only: list[str] | None, pace: Pace) -> dict[str, Any]:
-    """Copy for the last time, and report."""
+    """Copy for the last time, and report.
+
+    Addresses that lived on the other system of a shared domain come home before: what arrives meanwhile arrives here,
+    and what arrived there until then is copied.
+    """
     book = Book(stack, name)
     with book.held():
         migration = book.read()
         tools = _tools(stack, book, migration, read_passwords(passwords))
+        movers = _chosen(migration, only)
+        ready = [mover.target for mover in movers if Stage.FINISHING in NEXT[mover.stage]]
+        home, _ = elsewhere.come_home(stack, ready, only_ours=True)
+        for target in home:
+            pace.told(f"{target}: mail comes here from now on; copied after {elsewhere.WAY_KNOWN_S} s")
+        if home:
+            time.sleep(elsewhere.WAY_KNOWN_S)
 
         def last(mover: Progress) -> dict[str, Any]:
             stages.copy(tools, mover, last=True)
             return _reported(tools, mover)
 
-        return _kept(book, _each(book, _chosen(migration, only), last, pace, "finished"))
+        return _kept(book, {"came_home": home, **_each(book, movers, last, pace, "finished")})
 
 
 def report(stack: str, name: str, passwords: str, only: list[str] | None, pace: Pace) -> dict[str, Any]:
@@ -164,4 +177,6 @@ def _tools(stack: str, book: Book, migration: Migration, passwords: dict[str, st
 def _created(stack: str, migration: Migration) -> dict[str, str]:
     """Add the mailboxes that are missing; return their passwords."""
     present = {row["address"] for row in directory.mailboxes(stack)}
-    return {target: directory.add(stack, target, None) for target in migration.movers if target not in present}
+    return {
+        target: directory.add(stack, target, None, moving=True) for target in migration.movers if target not in present
+    }

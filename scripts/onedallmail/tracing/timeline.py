@@ -25,7 +25,12 @@ ACCEPTED_BY = {
     "postfix/submission/smtpd": "submitted",
     "postfix/handover/smtpd": "taken over",
 }
-SENT_BY = {"postfix/handover-out/smtp": "handed over", "postfix/lmtp": "delivered", "postfix/smtp": "sent"}
+SENT_BY = {
+    "postfix/handover-out/smtp": "handed over",
+    "postfix/elsewhere/smtp": "sent elsewhere",
+    "postfix/lmtp": "delivered",
+    "postfix/smtp": "sent",
+}
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,19 @@ class RecordingProvider(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, _request: Any, _: Any) -> Any:  # noqa: N802
         return plugin_pb2.PluginInfo(version=f"1.0.0+{LAB_MARK}")
 
+    def Attach(self, _request: Any, _: Any) -> Any:  # noqa: N802
+        return empty_pb2.Empty()
+
+    def Cancel(self, _request: Any, _: Any) -> Any:  # noqa: N802
+        return empty_pb2.Empty()
+
+    def CheckConfig(self, request: Any, _: Any) -> Any:  # noqa: N802
+        return proto.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, _: Any) -> Any:  # noqa: N802
+        same = request.olds == request.news
+        return proto.DiffResponse(changes=proto.DiffResponse.DIFF_NONE if same else proto.DiffResponse.DIFF_SOME)
+
     def Configure(self, request: Any, _: Any) -> Any:  # noqa: N802
         self._region = from_struct(request.args).get("region", self._region)
         return proto.ConfigureResponse(supportsPreview=True)
