@@ -117,16 +117,12 @@ def follow(
                 raise
             pause(LOOK_S)
             continue
-        moving = False
-        for number, asked in tuple(under_way.items()):
-            over, reason = _outcome(keys, asked)
-            if over:
-                del under_way[number]
-                if reason:
-                    left[number] = reason
-                else:
-                    on_done(asked)
-            moving |= over or {asked.home, asked.to} <= living(keys)
+        outcomes = [(asked, *_outcome(keys, asked)) for asked in under_way.values()]
+        moving = any(over or {asked.home, asked.to} <= living(keys) for asked, over, _ in outcomes)
+        for asked in (asked for asked, over, reason in outcomes if over and not reason):
+            on_done(asked)
+        left |= {asked.group: reason for asked, over, reason in outcomes if over and reason}
+        under_way = {asked.group: asked for asked, over, _ in outcomes if not over}
         last = clock() if moving else last
         if clock() - last >= stalled_s:
             silent = {n: f"{c.home} or {c.to} has no lease; it goes on when both have" for n, c in under_way.items()}
