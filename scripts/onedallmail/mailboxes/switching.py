@@ -23,7 +23,8 @@ TOLD_S = 10.0
 FEW = 16
 """Mailboxes that may be left to bring while the old standby is frozen."""
 ROUNDS = 5
-RETRY_S = 15.0
+RETRY_S = 5.0
+"""After mailboxes failed: often Dovecot there has read its file of places a moment later."""
 SOON_S = 3.0
 
 log = logging.getLogger("mailboxes.switching")
