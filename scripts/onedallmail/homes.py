@@ -88,6 +88,7 @@ def _server(name: str, answer: Told | str, groups: Mapping[str, Any], alive: Map
         "alive": name in alive,
         "home_of": sum(group["home"] == name for group in groups.values()),
         "standby_of": sum(group["standby"] == name for group in groups.values()),
+        "joins": sum(group.get("joining") == name for group in groups.values()),
         "serves": status.get("served"),
         "lease_since": lease.get("since"),
         "fence_open": fence.get("open_for_s", 0) > 0 if fence else None,

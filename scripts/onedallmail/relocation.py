@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from onedallmail import quorum
 from onedallmail.placement.fleet import PlanError, State
 from onedallmail.placement.map import PlacementMap, from_json
-from onedallmail.placement.moves import Kind, Move
 from onedallmail.placement.request import as_request, reason_of
 from onedallmail.placement.store import (
     ALIVE,
@@ -65,6 +64,22 @@ def states(keys: Mapping[str, bytes]) -> dict[str, State]:
     return found
 
 
+def server_states(keys: Snapshot, names: Iterable[str]) -> dict[str, State]:
+    """Return the state of each server of a stack (`in_their_states`); raises PlanError, PlacementError."""
+    return in_their_states(states(keys.values), placements(keys), names)
+
+
+def in_their_states(found: Mapping[str, State], present: PlacementMap, names: Iterable[str]) -> dict[str, State]:
+    """Return the state of each server: one of which none is kept serves if the map names it, and is new otherwise."""
+    held = {name for placement in present.values() for name in placement.holders}
+    return {name: found.get(name, State.SERVING if name in held else State.NEW) for name in names}
+
+
+def living(keys: Snapshot) -> frozenset[str]:
+    """Return the servers that have a lease."""
+    return frozenset(key.removeprefix(ALIVE) for key in keys.values if key.startswith(ALIVE))
+
+
 def wish(keys: Snapshot, group: int, to: str | None) -> Wish:
     """Return the wish to move one group; raises RelocationError with the way out."""
     known = placements(keys)
@@ -76,7 +91,7 @@ def wish(keys: Snapshot, group: int, to: str | None) -> Wish:
     if asked.to not in (placement.home, placement.standby):
         msg = (
             f"group {group} can move to its standby {placement.standby} only, not to {asked.to}, which has none of its "
-            f"mail: leave out --to, or move groups whose standby {asked.to} is (`onedallmail placement show`)"
+            f"mail: leave out --to, or make {asked.to} its standby first (`placement move --standby {asked.to}`)"
         )
         raise RelocationError(msg)
     if asked.to != placement.home and (reason := hindrance(keys, asked)):
@@ -84,10 +99,16 @@ def wish(keys: Snapshot, group: int, to: str | None) -> Wish:
     return asked
 
 
-def hindrance(keys: Snapshot, asked: Wish) -> str | None:
-    """Return why a group can't move to its standby now, with the way out; None if nothing is known to be in the way."""
-    alive = {key.removeprefix(ALIVE) for key in keys.values if key.startswith(ALIVE)}
-    if states(keys.values).get(asked.to, State.SERVING) is not State.SERVING:
+def hindrance(keys: Snapshot, asked: Wish, *, planned: bool = False) -> str | None:
+    """Return why a group can't move to its standby now, with the way out; None if nothing is known to be in the way.
+
+    The way of a plan may lead through a server that is draining.
+    """
+    alive, known = living(keys), placements(keys).get(asked.group)
+    if known is not None and known.joining:
+        way_out = f"wait until it is, or keep the old one (`placement move --standby {known.standby}`)"
+        return f"group {asked.group}: {known.joining} is being made its standby: {way_out}"
+    if not planned and states(keys.values).get(asked.to, State.SERVING) is not State.SERVING:
         return f"group {asked.group}: its standby {asked.to} is {states(keys.values)[asked.to]}: undrain it first"
     if asked.to not in alive:
         return f"group {asked.group}: its standby {asked.to} has no lease: start it, see `onedallmail status`"
@@ -101,26 +122,12 @@ def leaving(keys: Snapshot, server: str) -> list[Wish]:
     return [Wish(n, server, p.standby) for n, p in placements(keys).items() if p.home == server]
 
 
-def swaps(moves: Iterable[Move], present: PlacementMap) -> tuple[list[Wish], int]:
-    """Return the wishes of a plan that are one change of places, and how many groups would need another standby."""
-    by_group: dict[int, list[Move]] = {}
-    for move in moves:
-        by_group.setdefault(move.group, []).append(move)
-    wishes = [
-        Wish(number, present[number].home, ways[0].home)
-        for number, ways in by_group.items()
-        if [way.kind for way in ways] == [Kind.SWAP]
-    ]
-    return wishes, len(by_group) - len(wishes)
-
-
 def mark(stack: str, keys: Snapshot, server: str, state: State) -> None:
     """Write a server's state, if nobody changed it meanwhile; raises RelocationError, QuorumError."""
     key = server_key(server)
     unchanged = Compare(key, Target.CHANGED, keys.changes.get(key, 0))
-    serving = state is State.SERVING
-    puts = {} if serving else {key: json.dumps({"state": state.value}, separators=(",", ":"))}
-    if not quorum.commit(stack, Transaction((unchanged,), puts, (key,) if serving else ())):
+    value = json.dumps({"state": state.value}, separators=(",", ":"))
+    if not quorum.commit(stack, Transaction((unchanged,), {key: value})):
         msg = f"somebody else changed the state of {server} at the same time: look at it, then try again"
         raise RelocationError(msg)
 

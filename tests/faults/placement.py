@@ -1,13 +1,15 @@
 """The placement map as the fault tests see and mend it: through the servers' files, and by planned moves."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from onedallmail import relocation
-from onedallmail.placement.map import PlacementMap
+from onedallmail import relocation, rounds, standbys
+from onedallmail.placement.map import Placement
+from onedallmail.placement.moves import Move, Reason, moves_of, way
 from onedallmail.placement.store import PREFIX
 from onedallmail.quorum import read_snapshot
-from tests.lab import MAIL, STACK, eventually, run_on
+from tests.lab import MAIL, PLATFORM, STACK, eventually, run_on
 
 FOLDER = "/var/lib/onedallmail/placement"
 SERVICE = "onedallmail-placement.service"
@@ -47,16 +49,19 @@ def signal_service(asked: str, name: str) -> None:
 
 
 def give_back(wanted: Groups, within_s: float) -> None:
-    """Give every group the home that it had, as an operator does, and wait until all are served there."""
+    """Give every group the home and standby that it had, as an operator does, and wait until they serve."""
+    regions = {server.name: server.region for server in PLATFORM.mail_servers}
     keys = read_snapshot(STACK, PREFIX)
     now = relocation.placements(keys)
-    moved = [relocation.wish(keys, int(n), group["home"]) for n, group in wanted.items() if _differs(now, n, group)]
-    relocation.ask(STACK, keys, moved)
-    left = relocation.follow(STACK, moved, lambda _: None, stalled_s=within_s)
+    standbys.withdraw(STACK, keys, [number for number, placement in now.items() if placement.joining])
+    moves = [move for number, group in wanted.items() for move in _back(int(number), now[int(number)], group, regions)]
+    left = rounds.carry_out(STACK, regions, moves, lambda *_: None)
     assert not left, f"groups are not where they were: {left}"
     by_home = {name: {n for n, group in wanted.items() if group["home"] == name} for name in MAIL}
     eventually("groups are served where they were", lambda: all(served(n) == by_home[n] for n in MAIL), within_s)
 
 
-def _differs(now: PlacementMap, number: str, group: dict[str, Any]) -> bool:
-    return now[int(number)].home != str(group["home"])
+def _back(number: int, now: Placement, group: dict[str, Any], regions: dict[str, str]) -> Iterator[Move]:
+    wanted = str(group["home"]), str(group["standby"])
+    path = way((now.home, now.standby), wanted, lambda name: regions[name], lambda _: False)
+    return moves_of(number, now, path, 0, Reason.BALANCE)

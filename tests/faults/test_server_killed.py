@@ -68,13 +68,14 @@ def _still_served(journal: Journal, others: list[str], victims: list[str], resid
     for user in residents.values():
         for name in others:
             what = f"{user} reads through {name}"
-            eventually(what, lambda n=name, u=user: _reads(n, u), 60, every_s=1)  # type: ignore[misc] # bound now
+            eventually(what, lambda n=name, u=user: reads(n, u), 60, every_s=1)  # type: ignore[misc] # bound now
             accepted = eventually(f"{name} takes mail for {user}", lambda m=name, u=user: journal.offer(m, u), 30)  # type: ignore[misc] # bound now
             assert accepted, user
         eventually(f"mail for {user} arrives", lambda u=user: not journal.missing(u, others[0]), 90, every_s=1)  # type: ignore[misc] # bound now
 
 
-def _reads(through: str, user: str) -> bool:
+def reads(through: str, user: str) -> bool:
+    """Return whether a user is let in through a server, and sees the inbox."""
     try:
         with imap(through, user) as client:
             return client.select("INBOX")[0] == "OK"

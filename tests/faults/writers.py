@@ -78,9 +78,10 @@ class Turns:
         """Add the epochs that have begun since."""
         for group in set(self._groups.values()):
             known, revision = self._epochs[group], 0
+            newest = max(known)
             while True:
                 epoch, home, changed = _revision(group, revision)
-                if epoch in known:
+                if epoch <= newest:
                     break
                 known[epoch], revision = home, changed - 1
 

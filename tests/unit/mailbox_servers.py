@@ -32,10 +32,17 @@ class Platform:
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def place(
-        self, home: str, standby: str, epoch: int, alive: tuple[str, ...] = NAMES, at: tuple[str, ...] = NAMES
+        self,
+        home: str,
+        standby: str,
+        epoch: int,
+        *,
+        alive: tuple[str, ...] = NAMES,
+        at: tuple[str, ...] = NAMES,
+        joining: str = "",
     ) -> None:
         """Write the map with all groups alike, and the living, at some servers."""
-        placement = {"home": home, "standby": standby, "epoch": epoch}
+        placement = {"home": home, "standby": standby, "epoch": epoch, **({"joining": joining} if joining else {})}
         for name in at:
             directory = self.settings[name].placement_directory
             groups = {str(group): placement for group in range(2)}

@@ -252,7 +252,8 @@ class StandInCourier(Courier):
     def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
         """Begin willing."""
         super().__init__(directory / "mailboxes.sock", lambda: None, clock)
-        self.refused: dict[Verb, set[int]] = {Verb.SYNC: set(), Verb.HANDOVER: set()}
+        self.refused: dict[Verb, set[int]] = {verb: set() for verb in Verb}
+        self.stale: set[int] = set()
         self.asked: list[tuple[Verb, set[int], set[int]]] = []
         self.serves: Callable[[], set[int]] = set
         self.waits = False
@@ -265,7 +266,8 @@ class StandInCourier(Courier):
     def _asked(self, job: Job) -> Answer:
         self.asked.append((job.verb, set(job.groups), self.serves()))
         refused = self.refused[job.verb]
-        return Answer(job, frozenset(set(job.groups) - refused), dict.fromkeys(refused, "the standby is not ready"))
+        done, why = frozenset(set(job.groups) - refused), dict.fromkeys(refused, "the standby is not ready")
+        return Answer(job, done, why, stale=frozenset(self.stale))
 
 
 class Service:
@@ -289,6 +291,7 @@ class Service:
         self.preparer = StandInPreparer(directory, files.read_prepared(directory), store.clock)
         self.courier = StandInCourier(directory, store.clock)
         self.courier.serves = lambda: self.serves
+        self.joiner = StandInCourier(directory, store.clock)
         self.agent = Agent(
             own,
             store,
@@ -296,6 +299,7 @@ class Service:
             self.preparer,
             self.fence,
             courier=self.courier,
+            joiner=self.joiner,
             settled_s=0,
             clock=store.clock,
         )
@@ -306,6 +310,7 @@ class Service:
         self.agent.step()
         self.preparer.work()
         self.courier.work()
+        self.joiner.work()
         return self.agent.step()
 
     @property

@@ -118,6 +118,10 @@ def test_places_come_from_the_placement_services_files_unless_they_are_old(tmp_p
     (tmp_path / "groups.json").write_text(json.dumps({"groups": {"1": record}}))
     assert places.read().alive == frozenset({"a1"})
     assert places.read().groups == {1: Placement("a1", "b1", 4)}
+    (tmp_path / "groups.json").write_text(json.dumps({"groups": {"1": {**record, "joining": "b2"}}}))
+    assert places.read().groups[1].standby == "b1", "who joins is not asked"
+    (tmp_path / "groups.json").write_text(json.dumps({"groups": {"1": record}, "revision": 2}))
+    assert places.read().groups == {1: Placement("a1", "b1", 4)}
     alive_file(tmp_path, 60)
     (tmp_path / "groups.json").write_text("{")
     assert places.read().alive is None

@@ -56,6 +56,7 @@ def test_each_server_is_seen_with_its_own_word_and_the_others() -> None:
         "alive": False,
         "home_of": 0,
         "standby_of": 2,
+        "joins": 0,
         "serves": None,
         "lease_since": None,
         "fence_open": None,

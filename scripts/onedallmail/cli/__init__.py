@@ -12,7 +12,22 @@ from onedallmail.lab.errors import LabError
 from onedallmail.outputs import OutputsError
 from onedallmail.platform.stack import StackError
 
-from . import alias, domain, evidence, flows, keys, lab, mail, migrate, placement, preflight, stack, status, user
+from . import (
+    alias,
+    domain,
+    evidence,
+    flows,
+    keys,
+    lab,
+    mail,
+    migrate,
+    placement,
+    preflight,
+    server,
+    stack,
+    status,
+    user,
+)
 
 app = typer.Typer(
     help="One mail domain on several active servers in several regions, with evidence.",
@@ -28,6 +43,7 @@ for name, group in (
     ("mail", mail.app),
     ("migrate", migrate.app),
     ("placement", placement.app),
+    ("server", server.app),
     ("evidence", evidence.app),
     ("flows", flows.app),
     ("keys", keys.app),

@@ -38,7 +38,7 @@ def show_command(stack: Stack = "lab", as_json: AsJson = False) -> None:
         f"{len(found['groups'])} groups at revision {found['revision']}, as {found['told_by']} knows them; times in UTC"
     )
     print_table(("Home", "Standby", "Groups", "Epoch"), [_pair(pair) for pair in found["pairs"]])
-    columns = ("Server", "Alive", "Home of", "Standby of", "Serves", "Fence", "Lease since", "Trouble")
+    columns = ("Server", "Alive", "Home of", "Standby of", "Joins", "Serves", "Fence", "Lease since", "Trouble")
     print_table(columns, [_server(name, server) for name, server in found["servers"].items()])
     if found["failovers"]:
         print_table(("At", "From", "To", "Groups", "Seconds"), [_failover(f) for f in found["failovers"]])
@@ -56,6 +56,7 @@ def _server(name: str, server: dict[str, Any]) -> tuple[str, ...]:
         "yes" if server["alive"] else "no",
         str(server["home_of"]),
         str(server["standby_of"]),
+        str(server["joins"]),
         "-" if server["serves"] is None else str(server["serves"]),
         {True: "open", False: "closed", None: "-"}[server["fence_open"]],
         (server["lease_since"] or "-")[5:16].replace("T", " ") or "-",

@@ -1,9 +1,9 @@
-"""`onedallmail placement move|drain|undrain|rebalance`: groups change their homes while all servers live.
+"""`onedallmail placement move|drain|undrain|rebalance`: groups change their homes and standbys while all is served.
 
 Exit codes: 0 all of it is done, 1 refused, or not all of it could be done.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 from .answer import Stack, err, plain_errors, print_table, say
 
 if TYPE_CHECKING:
+    from onedallmail.placement.moves import Move
     from onedallmail.placement.store import Snapshot
     from onedallmail.relocation import Wish
 
@@ -20,22 +21,33 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would move, a
 
 
 def move_command(
+    *,
     group: Annotated[int | None, typer.Option(help="Number of a group.")] = None,
     user: Annotated[str | None, typer.Option(help="A user, whose whole group moves.")] = None,
     to: Annotated[str | None, typer.Option(help="Where to; the group's standby, which is the default.")] = None,
+    standby: Annotated[str | None, typer.Option(help="Leave the home, and make this server the standby.")] = None,
     dry_run: DryRun = False,
     stack: Stack = "lab",
 ) -> None:
-    """Make the standby of a group its home, and its home the standby. Nothing is lost, clients connect once more."""
+    """Make the standby of a group its home, and its home the standby; or give it another standby.
+
+    Nothing is lost. Clients connect once more to a new home, and notice nothing of another standby.
+    """
     from onedallmail import relocation  # noqa: PLC0415 - quick start of the command line
 
-    with _plain():
+    with plain():
         if (group is None) == (user is None):
             msg = "name either --group or --user"
             raise relocation.RelocationError(msg)
-        _known(stack, to)
+        if to is not None and standby is not None:
+            msg = "name either --to or --standby: one change at a time"
+            raise relocation.RelocationError(msg)
+        known(stack, to, standby)
         number = _group_of(stack, user) if user is not None else group
-        keys = _keys(stack)
+        keys = read_keys(stack)
+        if standby is not None:
+            _give_standby(stack, keys, number or 0, standby, dry_run=dry_run)
+            return
         asked = relocation.wish(keys, number or 0, to)
         if asked.to == asked.home:
             say(f"group {asked.group} lives on {asked.home} already")
@@ -51,10 +63,10 @@ def drain_command(server: Server, dry_run: DryRun = False, stack: Stack = "lab")
     from onedallmail.placement.plan import plan  # noqa: PLC0415 - as above
     from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
-    with _plain():
-        keys = _keys(stack)
-        present = relocation.placements(keys)
-        found = relocation.states(keys.values)
+    with plain():
+        keys = read_keys(stack)
+        present, regions = relocation.placements(keys), regions_of(stack)
+        found = relocation.server_states(keys, regions)
         fleet = stack_fleet(load_platform(stack), found | {server: State.DRAINING})
         plan(fleet, present, {})  # refuses what would leave groups without a place
         if not dry_run and found.get(server) is not State.DRAINING:
@@ -70,10 +82,13 @@ def undrain_command(server: Server, stack: Stack = "lab") -> None:
     from onedallmail import relocation  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import State  # noqa: PLC0415 - as above
 
-    with _plain():
-        _known(stack, server)
-        keys = _keys(stack)
-        state = relocation.states(keys.values).get(server, State.SERVING)
+    with plain():
+        known(stack, server)
+        keys = read_keys(stack)
+        state = relocation.server_states(keys, regions_of(stack))[server]
+        if state is State.NEW:
+            msg = f"{server} is not admitted: `onedallmail server admit {server}`"
+            raise relocation.RelocationError(msg)
         if state is State.RETIRED:
             msg = f"{server} is retired, so nothing on it can be relied on: set it up anew under another name"
             raise relocation.RelocationError(msg)
@@ -85,7 +100,7 @@ def undrain_command(server: Server, stack: Stack = "lab") -> None:
 
 
 def rebalance_command(dry_run: DryRun = False, stack: Stack = "lab") -> None:
-    """Change places of homes and standbys until each server has its share."""
+    """Give groups other homes and standbys until each server has its share."""
     from onedallmail import relocation  # noqa: PLC0415 - as above
     from onedallmail.fleets import stack_fleet  # noqa: PLC0415 - as above
     from onedallmail.placement.plan import plan  # noqa: PLC0415 - as above
@@ -93,14 +108,50 @@ def rebalance_command(dry_run: DryRun = False, stack: Stack = "lab") -> None:
 
     from .placement_plan import sizes_of  # noqa: PLC0415 - as above
 
-    with _plain():
-        keys = _keys(stack)
+    with plain():
+        keys, regions = read_keys(stack), regions_of(stack)
         present = relocation.placements(keys)
-        fleet = stack_fleet(load_platform(stack), relocation.states(keys.values))
-        wishes, others = relocation.swaps(plan(fleet, present, sizes_of(stack, None)).moves, present)
-        if others:
-            say(f"{others} groups would need another standby, which no command gives them; they stay")
-        _carry_out(stack, keys, wishes, dry_run=dry_run)
+        fleet = stack_fleet(load_platform(stack), relocation.server_states(keys, regions))
+        found = plan(fleet, present, sizes_of(stack, None))
+        make(stack, regions, found.moves, dry_run=dry_run)
+
+
+def make(stack: str, regions: Mapping[str, str], moves: Sequence["Move"], *, dry_run: bool) -> None:
+    """Make the moves of a plan and tell of each; ends the command with 1 if some could not be made."""
+    from onedallmail import rounds  # noqa: PLC0415 - as above
+
+    if not moves:
+        say("nothing has to move")
+    if dry_run:
+        rows = [(str(m.group), m.kind.value, m.home, m.standby, m.reason.value) for m in moves]
+        print_table(("Group", "Move", "Home", "Standby", "Because"), rows)
+        say(f"{len(moves)} moves of {len(rounds.by_group(moves))} groups; nothing was changed")
+        return
+    told = _Progress(len(moves), "moves")
+    _told(rounds.carry_out(stack, regions, moves, told.done))
+
+
+def _give_standby(stack: str, keys: "Snapshot", group: int, standby: str, *, dry_run: bool) -> None:
+    from onedallmail import relocation, standbys  # noqa: PLC0415 - as above
+
+    asked = standbys.change(keys, regions_of(stack), group, standby)
+    joining = relocation.placements(keys)[group].joining
+    if asked.to == asked.old and not joining:
+        say(f"{standby} is the standby of group {group} already")
+    elif dry_run and asked.to == asked.old:
+        say(f"group {group} would keep its standby {standby}, and {joining} not join it; nothing was changed")
+    elif asked.to == asked.old:
+        standbys.withdraw(stack, keys, [group])
+        say(f"group {group} keeps its standby {standby}, {joining} does not join it")
+    elif dry_run:
+        say(f"group {group} would be copied from {asked.home} to {standby}, which then replaces {asked.old}")
+        say("1 group would get another standby; nothing was changed")
+    else:
+        say(f"group {group} is copied from {asked.home} to {standby}; interrupting this command does not stop that")
+        told = _Progress(1, "groups")
+        _told(
+            standbys.follow(stack, [asked], lambda c: told.done(c.group, f"its standby is {c.to}, no longer {c.old}"))
+        )
 
 
 def _carry_out(stack: str, keys: "Snapshot", wishes: Sequence["Wish"], *, dry_run: bool) -> None:
@@ -118,7 +169,13 @@ def _carry_out(stack: str, keys: "Snapshot", wishes: Sequence["Wish"], *, dry_ru
     else:
         relocation.ask(stack, keys, possible)
         told = _Progress(len(possible))
-        left = {**hindered, **relocation.follow(stack, possible, told.moved)}
+        moved = relocation.follow(stack, possible, lambda w: told.done(w.group, f"{w.home} -> {w.to}"))
+        left = {**hindered, **moved}
+    _told(left)
+
+
+def _told(left: "Mapping[int, str]") -> None:
+    """Say which groups stay, and why; ends the command with 1 if there are any."""
     for number, reason in sorted(left.items()):
         err.print(f"group {number} stays: {reason}", soft_wrap=True, markup=False)
     if left:
@@ -127,18 +184,18 @@ def _carry_out(stack: str, keys: "Snapshot", wishes: Sequence["Wish"], *, dry_ru
 
 
 class _Progress:
-    """Says each group that moved, and how many there are."""
+    """Says what was done with each group, and how much there is to do."""
 
-    def __init__(self, groups: int) -> None:
-        self._groups, self._done = groups, 0
+    def __init__(self, all_of_it: int, of: str = "") -> None:
+        self._all, self._of, self._done = all_of_it, f" {of}" if of else "", 0
 
-    def moved(self, asked: "Wish") -> None:
+    def done(self, group: int, what: str) -> None:
         self._done += 1
-        say(f"group {asked.group}: {asked.home} -> {asked.to}  ({self._done} of {self._groups})")
+        say(f"group {group}: {what}  ({self._done} of {self._all}{self._of})")
 
 
 @contextmanager
-def _plain() -> Iterator[None]:
+def plain() -> Iterator[None]:
     """End the command with one line on what is wrong, also where the quorum is lost."""
     from onedallmail.directory.errors import DirectoryError  # noqa: PLC0415 - as above
     from onedallmail.outputs import OutputsError  # noqa: PLC0415 - as above
@@ -153,26 +210,30 @@ def _plain() -> Iterator[None]:
             raise DirectoryError(str(error)) from error
 
 
-def _keys(stack: str) -> "Snapshot":
+def read_keys(stack: str) -> "Snapshot":
+    """Return placement's keys in etcd; raises QuorumError."""
     from onedallmail.placement.store import PREFIX  # noqa: PLC0415 - as above
     from onedallmail.quorum import read_snapshot  # noqa: PLC0415 - as above
 
     return read_snapshot(stack, PREFIX)
 
 
-def _regions(stack: str) -> dict[str, str]:
+def regions_of(stack: str) -> dict[str, str]:
+    """Return the region of each mail server of the stack file."""
     from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
     return {server.name: server.region for server in load_platform(stack).mail_servers}
 
 
-def _known(stack: str, server: str | None) -> None:
+def known(stack: str, *servers: str | None) -> None:
+    """Raise RelocationError for a name that is no mail server of the stack file."""
     from onedallmail.relocation import RelocationError  # noqa: PLC0415 - as above
 
-    names = sorted(_regions(stack))
-    if server is not None and server not in names:
-        msg = f"there is no mail server {server}: name one of {', '.join(names)}"
-        raise RelocationError(msg)
+    names = sorted(regions_of(stack))
+    for server in servers:
+        if server is not None and server not in names:
+            msg = f"there is no mail server {server}: name one of {', '.join(names)}"
+            raise RelocationError(msg)
 
 
 def _group_of(stack: str, user: str) -> int:

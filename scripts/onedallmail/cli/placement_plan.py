@@ -11,7 +11,10 @@ from .answer import AsJson, Stack, err, plain_errors, print_json, print_table, s
 
 if TYPE_CHECKING:
     from onedallmail.placement.fleet import Fleet, State
+    from onedallmail.placement.map import PlacementMap
     from onedallmail.placement.plan import Plan
+    from onedallmail.platform.model import Platform
+
 SHOWN = 5
 
 
@@ -35,8 +38,9 @@ def plan_command(
 
     with plain_errors():
         try:
-            fleet = _fleet(stack, drain or [], retire or [], leave_region or [])
-            found = plan(fleet, _present(stack), sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
+            present = _present(stack)
+            fleet = _fleet(stack, present, (drain or [], retire or [], leave_region or []))
+            found = plan(fleet, present, sizes_of(stack, sizes), tolerance=tolerance / 100, most=most)
         except PlacementError as error:
             raise DirectoryError(str(error)) from error
         _say_misplaced(stack)
@@ -47,13 +51,15 @@ def plan_command(
     _show(found, unit)
 
 
-def _fleet(stack: str, drain: list[str], retire: list[str], leaving: list[str]) -> "Fleet":
+def _fleet(stack: str, present: "PlacementMap", asked_for: tuple[list[str], list[str], list[str]]) -> "Fleet":
+    """Return the servers; `asked_for` are those to drain, those to retire, and regions to leave."""
     from onedallmail.fleets import stack_fleet  # noqa: PLC0415 - as above
     from onedallmail.placement.fleet import State  # noqa: PLC0415 - as above
     from onedallmail.stackfile import load_platform  # noqa: PLC0415 - as above
 
+    platform, (drain, retire, leaving) = load_platform(stack), asked_for
     asked = dict.fromkeys(drain, State.DRAINING) | dict.fromkeys(retire, State.RETIRED)
-    return stack_fleet(load_platform(stack), {**_states(stack), **asked}, leaving=frozenset(leaving))
+    return stack_fleet(platform, {**_states(stack, platform, present), **asked}, leaving=frozenset(leaving))
 
 
 def _say_misplaced(stack: str) -> None:
@@ -68,14 +74,16 @@ def _say_misplaced(stack: str) -> None:
         err.print(f"{text}{' and others' if len(found) > SHOWN else ''}", soft_wrap=True, markup=False)
 
 
-def _states(stack: str) -> dict[str, "State"]:
+def _states(stack: str, platform: "Platform", present: "PlacementMap") -> dict[str, "State"]:
     """Return the states of servers in etcd; without a quorum they are left out, and that is said."""
     from onedallmail.placement.store import SERVERS  # noqa: PLC0415 - as above
     from onedallmail.quorum import QuorumError, read_keys  # noqa: PLC0415 - as above
-    from onedallmail.relocation import states  # noqa: PLC0415 - as above
+    from onedallmail.relocation import in_their_states, states  # noqa: PLC0415 - as above
 
     try:
-        return states(read_keys(stack, SERVERS))
+        return in_their_states(
+            states(read_keys(stack, SERVERS)), present, [server.name for server in platform.mail_servers]
+        )
     except QuorumError as error:
         err.print(f"planned as if all servers served: {error}", soft_wrap=True, markup=False)
         return {}

@@ -17,6 +17,7 @@ from onedallmail.mailboxes.peers import AnswerError
 from onedallmail.mailboxes.push import Pusher
 from onedallmail.mailboxes.reconcile import Reconciler
 from onedallmail.mailboxes.rules import Declared, due_without, homes, may_synchronise, moved_away, needs_reconciling
+from onedallmail.mailboxes.switching import Switcher
 from onedallmail.placement.map import Placement, PlacementMap
 
 POLL_S = 0.2
@@ -30,16 +31,21 @@ SOON_S = 3.0
 STRANGER_S = 5.0
 """How long after an event the directory's list must be to say that its user does not exist."""
 
+STANDBY = "standby"
+"""Name of a task that reconciles a standby, not a server that joins."""
+
 log = logging.getLogger("mailboxes.home")
 
 
 class Home:
     """What this server does as home of groups."""
 
-    def __init__(self, parts: Parts, dirty: DirtyTable, pusher: Pusher, reconciler: Reconciler) -> None:
+    def __init__(
+        self, parts: Parts, dirty: DirtyTable, pusher: Pusher, reconciler: Reconciler, switcher: Switcher
+    ) -> None:
         """Keep the parts."""
         self._parts, self._dirty = parts, dirty
-        self._pusher, self._reconciler = pusher, reconciler
+        self._pusher, self._reconciler, self._switcher = pusher, reconciler, switcher
         self.counters = Counters()
         self.declared: dict[int, Declared] = {}
         """What the standbys of groups remember, as far as is known here."""
@@ -60,12 +66,15 @@ class Home:
     def changed(self, event: Event) -> None:
         """Take note of an event; the table is written as soon as no other event is waiting."""
         if event.saved:
-            self._parts.scripts.saved(event.user, event.saved)
+            for scripts in (self._parts.scripts, self._parts.joining_scripts):
+                scripts.saved(event.user, event.saved)
         if event.removes_folder:
             self._pusher.folders_removed.add(event.user)
         group = self._parts.members.group_of(event.user)
         if event.removed and group in self.groups:
-            self._parts.scripts.removal(event.user, self.groups[group].epoch, event.removed, time.time())
+            for scripts in (self._parts.scripts, self._parts.joining_scripts):
+                scripts.removal(event.user, self.groups[group].epoch, event.removed, time.time())
+        self._pusher.telling.changed(group, [event.user])
         if not self._news:
             asyncio.get_running_loop().call_soon(self._flush)
         self._news.add(event.user)
@@ -79,6 +88,8 @@ class Home:
         """Take every mailbox whose home is here for changed."""
         users = [user for group in self.groups for user in self._parts.members.users_of(group)]
         self._dirty.mark(users, time.time())
+        for group in self.groups:
+            self._pusher.telling.changed(group, self._parts.members.users_of(group))
         self.counters.refreshed += len(users)
         self._wake.set()
 
@@ -99,6 +110,8 @@ class Home:
         group = self._parts.members.group_of(user)
         placement = None if group is None else self._parts.view.placements.get(group)
         if group is None or placement is None or not self._parts.view.leads:
+            return None
+        if self._parts.frozen.server(group, placement) is not None:
             return None
         may = may_synchronise(self._parts.me, user, placement, self._parts.view.alive, self.declared.get(group))
         return (group, placement) if may else None
@@ -167,25 +180,23 @@ class Home:
                 before = dict(view.placements)
             if self._leaving and time.monotonic() >= self._kick_at:
                 await self._kick()
-            await self._no_standby()
+            await asyncio.to_thread(self._parts.merging.tidy, self._parts.me, dict(view.placements))
+            await self._switcher.tidy(dict(view.placements))
             for number, placement in self.groups.items():
                 self._consider(number, placement)
             await asyncio.sleep(POLL_S)
-
-    async def _no_standby(self) -> None:
-        """A merge into this server that was not brought to its end does not matter where it is no standby."""
-        placements = self._parts.view.placements
-        merging = self._parts.merging.groups
-        over = {n for n in merging if n not in placements or placements[n].standby != self._parts.me}
-        if over and placements:
-            await asyncio.to_thread(self._parts.merging.end, over)
 
     def _moved(self, before: PlacementMap, after: PlacementMap) -> None:
         self._leaving = (self._leaving | moved_away(self._parts.me, before, after)) - self.groups.keys()
         self._kick_at = 0.0
         came = [n for n in self.groups if n not in before or before[n].home != self._parts.me]
-        users = [user for group in came for user in self._parts.members.users_of(group)]
+        # Who joined is ready, or it would not be the standby; what came since it was brought is still to go there.
+        joined = [n for n, p in self.groups.items() if n in before and before[n].joining == p.standby]
+        for number in joined:
+            self.declared[number] = Declared(self._parts.me, self.groups[number].epoch)
+        users = [user for group in (*came, *joined) for user in self._parts.members.users_of(group)]
         self._dirty.mark(users, time.time())
+        self._dirty.wake(users)
         self._look.set()
 
     async def _kick(self) -> None:
@@ -198,13 +209,39 @@ class Home:
             log.warning("sessions of %d groups that moved away may be alive: %s", len(self._leaving), error)
 
     def _consider(self, number: int, placement: Placement) -> None:
+        self._consider_standby(number, placement)
+        merging = self.reconciling.get(number)
+        if merging and placement.joining:
+            other = placement.standby if merging.get_name() == STANDBY else placement.joining
+            if other not in self._parts.view.alive:
+                merging.cancel()  # as if this service had died: a dead server does not hold up the other one
+        if number not in self.reconciling and self._parts.view.leads and self._switcher.due(number, placement):
+            self.reconciling[number] = asyncio.create_task(self._merge(number, placement))
+
+    async def _merge(self, number: int, placement: Placement) -> None:
+        try:
+            await self._switcher.merge(number, placement)
+            self._adopted(number)
+        finally:
+            self.reconciling.pop(number, None)
+
+    def _adopted(self, number: int) -> None:
+        """Bring what a merge changed here to the standby, and to who joins."""
+        news = self._reconciler.adopted & (members := self._parts.members.users_of(number))
+        self._reconciler.adopted -= news
+        self._dirty.mark(news, time.time())
+        self._pusher.telling.changed(number, news)
+        self._dirty.wake(members)
+        self._wake.set()
+
+    def _consider_standby(self, number: int, placement: Placement) -> None:
         # A standby that has not said what it remembers may be ready: reconciling it would be in vain.
         if number in self.reconciling or placement.standby not in self._answering or not self._parts.view.leads:
             return
         if time.monotonic() < self._not_before.get(number, 0.0):
             return
         if needs_reconciling(self._parts.me, placement, self._parts.view.alive, self.declared.get(number)):
-            self.reconciling[number] = asyncio.create_task(self._reconcile(number, placement))
+            self.reconciling[number] = asyncio.create_task(self._reconcile(number, placement), name=STANDBY)
 
     async def _reconcile(self, number: int, placement: Placement) -> None:
         members = self._parts.members.users_of(number)
@@ -212,11 +249,7 @@ class Home:
         try:
             failed = await self._reconciler.group(number, placement, users)
             self.declared[number] = Declared(self._parts.me, placement.epoch, failed)
-            news = self._reconciler.adopted & members
-            self._reconciler.adopted -= news
-            self._dirty.mark(news, time.time())
-            self._dirty.wake(members)
-            self._wake.set()
+            self._adopted(number)
             if failed:
                 self._not_before[number] = time.monotonic() + RETRY_S
         except FAILURES as error:

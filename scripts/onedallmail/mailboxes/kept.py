@@ -9,8 +9,10 @@ from pathlib import Path
 
 from onedallmail.mailboxes import durable
 from onedallmail.mailboxes.rules import Message
+from onedallmail.placement.map import Placement, PlacementMap
 
 MERGING = "merging.json"
+FROZEN = "frozen.json"
 RAISED = "raised"
 TAKEN = "taken"
 READABLE = 0o644
@@ -50,13 +52,73 @@ class Merging:
 
     def end(self, groups: Iterable[int]) -> None:
         """Take groups out; raises OSError."""
+        over = frozenset(groups)
         with self._lock:
-            if self._groups & set(groups):
-                self._write(self._groups - set(groups))
+            if self._groups & over:
+                self._write(self._groups - over)
+
+    def tidy(self, me: str, placements: PlacementMap) -> None:
+        """Take groups out whose mailboxes this server does not receive: there it does not matter. Raises OSError."""
+        if placements:
+            self.end(n for n in self._groups if n not in placements or me not in placements[n].receiving)
 
     def _write(self, groups: frozenset[int]) -> None:
         durable.replace(self._path, json.dumps({"groups": sorted(groups)}).encode() + b"\n", mode=READABLE)
         self._groups = groups
+
+
+class Frozen:
+    """Groups whose standby is told nothing more, for the server that joins is about to take its place.
+
+    It outlives this service: the map may be changed after it was told that it may be.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Read what an earlier run left; a file that can't be read is as none."""
+        self._path = directory / FROZEN
+        self._lock = threading.Lock()
+        self._groups: dict[int, tuple[int, str]] = {}
+        try:
+            found = json.loads(self._path.read_bytes())["groups"]
+            self._groups = {int(n): (int(epoch), str(server)) for n, (epoch, server) in found.items()}
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.error("%s can't be read (%s): no group is frozen", self._path, error)  # noqa: TRY400
+
+    def server(self, group: int, placement: Placement) -> str | None:
+        """Return who is about to become standby of a group in this place; None while nobody is."""
+        epoch, server = self._groups.get(group, (0, ""))
+        return server if server and (epoch, server) == (placement.epoch, placement.joining) else None
+
+    @property
+    def any(self) -> bool:
+        """Whether a group is."""
+        return bool(self._groups)
+
+    def begin(self, group: int, epoch: int, server: str) -> None:
+        """Freeze a group; raises OSError."""
+        with self._lock:
+            if self._groups.get(group) != (epoch, server):
+                self._write({**self._groups, group: (epoch, server)})
+
+    def end(self, group: int) -> None:
+        """Tell the standby everything again; raises OSError."""
+        with self._lock:
+            if group in self._groups:
+                self._write({n: entry for n, entry in self._groups.items() if n != group})
+
+    def tidy(self, me: str, placements: PlacementMap) -> None:
+        """Forget groups that the map shows switched, given up, or with another home; raises OSError."""
+        for group in tuple(self._groups):
+            placement = placements.get(group)
+            if placement is not None and (placement.home != me or self.server(group, placement) is None):
+                self.end(group)
+
+    def _write(self, groups: Mapping[int, tuple[int, str]]) -> None:
+        document = {"groups": {str(n): list(entry) for n, entry in sorted(groups.items())}}
+        durable.replace(self._path, json.dumps(document).encode())
+        self._groups = dict(groups)
 
 
 class Raised:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from onedallmail.channel.errors import ChannelError
 from onedallmail.mailboxes.dovecot import Api, DovecotError
-from onedallmail.mailboxes.kept import Merging, Raised, Taken
+from onedallmail.mailboxes.kept import Frozen, Merging, Raised, Taken
 from onedallmail.mailboxes.members import Members
 from onedallmail.mailboxes.peers import AnswerError, Peers
 from onedallmail.mailboxes.places import Store
 from onedallmail.mailboxes.record import Record
+from onedallmail.mailboxes.rules import may_tell, still_placed
 from onedallmail.mailboxes.scripts import Scripts
 from onedallmail.mailboxes.settings import Settings
 from onedallmail.mailboxes.view import View
@@ -38,9 +39,13 @@ class Parts:
     """Serves any mailbox that is stored here."""
     peers: Peers
     merging: Merging
+    frozen: Frozen
     raised: Raised
     taken: Taken
     scripts: Scripts
+    """What was settled with standbys."""
+    joining_scripts: Scripts
+    """The same with servers that join."""
 
     @property
     def me(self) -> str:
@@ -48,11 +53,27 @@ class Parts:
         return self.settings.server
 
     def must_lead(self, group: int, placement: Placement) -> None:
-        """Raise PlaceError unless this server is home of the group as it was known, under a lease that stands."""
+        """Raise PlaceError unless this server is home of the group as it was known, under a lease that stands.
+
+        `placement.standby` is whom it wants to tell something: the standby, or the server that joins.
+        """
         self.view.poll()
-        if self.view.placements.get(group) != placement or placement.home != self.me:
+        now = self.view.placements.get(group)
+        if now is None or not still_placed(self.me, now, placement):
             msg = f"{self.me} is not home of group {group} any more as in epoch {placement.epoch}"
             raise PlaceError(msg)
         if not self.view.leads:
             msg = f"{self.me} has no lease now: its placement service says whether etcd can be reached"
             raise PlaceError(msg)
+        if not may_tell(placement, self.frozen.server(group, now)):
+            msg = f"{placement.standby} is told nothing more of group {group}: {now.joining} is about to take its place"
+            raise PlaceError(msg)
+
+    def scripts_with(self, group: int, server: str) -> Scripts:
+        """Return what is known of Sieve scripts between this home and a server."""
+        return self.joining_scripts if self.joins(group, server) else self.scripts
+
+    def joins(self, group: int, server: str) -> bool:
+        """Return whether a server joins a group: it is not its standby yet."""
+        now = self.view.placements.get(group)
+        return now is not None and now.joining == server

@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from onedallmail.mailboxes import dovecot, ledger, places
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.ledger import Key, Ledger
 from onedallmail.mailboxes.parts import Parts
+from onedallmail.mailboxes.telling import Telling
 from onedallmail.mailboxes.wire import Claim
 from onedallmail.placement.map import Placement
 
 DUPLICATE_PERIOD_S = 6 * 86400
 """How long Sieve remembers an id (role dovecot: dovecot_duplicate_period)."""
+TURN_S = 0.02
 REMEMBERED_RECORDS = 300_000
 """How many shipped records are remembered, so that they are not shipped with each change; about 30 MB."""
 
@@ -53,23 +57,29 @@ class Pusher:
         """Keep the parts."""
         self._parts = parts
         self.shipped = Shipped()
+        self.telling = Telling()
+        self._exchanging: dict[str, tuple[str, object]] = {}
+        """User -> with whom the mailbox is being exchanged: with its standby, or with the server that joins."""
         self.folders_removed: set[str] = set()
         """Users of whom an event told that they removed a folder, and perhaps made it again."""
 
     async def push(self, user: str, group: int, placement: Placement, *, whole: bool = False) -> None:
         """Synchronise a mailbox, then ship what its ledger said before that: all of it with `whole`.
 
+        Folders that the user has removed go first: a server that joins is not told by events which.
         A mailbox that was never stored here has nothing to bring. Raises DovecotError, ChannelError, OSError.
         """
         if not self._parts.store.stored(user):
             return
         records = await asyncio.to_thread(ledger.read, self._parts.store.ledger(user))
-        if user in self.folders_removed:
-            self.folders_removed.discard(user)
+        joins = self._parts.joins(group, placement.standby)
+        noted = user in self.folders_removed and not joins
+        self.folders_removed -= {user} if noted else set()
+        if noted or joins:
             try:
                 await self._remove_folders(user, Claim(group, placement.epoch, self._parts.me, user), placement.standby)
             except BaseException:
-                self.folders_removed.add(user)
+                self.folders_removed |= {user} if noted else set()
                 raise
         await self.synchronise(user, group, placement)
         await self.ship(user, group, placement, records, whole=whole)
@@ -79,13 +89,28 @@ class Pusher:
 
         Scripts that the user has removed are removed there before: Dovecot would bring them back.
         """
-        self._parts.must_lead(group, placement)
-        settings, scripts, home = self._parts.settings, self._parts.scripts, self._parts.store.home(user)
-        removals = await self._drop_scripts(user, group, placement)
-        destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
-        await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
-        scripts.settled(user, removals)
-        scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+        async with self._turn(user, placement.standby):
+            self._parts.must_lead(group, placement)
+            self.telling.note(user, group, placement.standby)
+            settings, home = self._parts.settings, self._parts.store.home(user)
+            scripts = self._parts.scripts_with(group, placement.standby)
+            removals = await self._drop_scripts(user, group, placement)
+            destination, timeout_s = settings.destination(placement.standby), settings.sync_timeout_s
+            await asyncio.to_thread(dovecot.synchronise, api or self._parts.home, user, destination, timeout_s)
+            scripts.settled(user, removals)
+            scripts.note(user, placement.epoch, await asyncio.to_thread(places.scripts, home))
+
+    @asynccontextmanager
+    async def _turn(self, user: str, server: str) -> AsyncIterator[None]:
+        """Let one exchange of a mailbox run at a time. One with a server that is dead is not waited for."""
+        while (other := self._exchanging.get(user)) is not None and other[0] in self._parts.view.alive:
+            await asyncio.sleep(TURN_S)
+        mine = self._exchanging[user] = server, object()
+        try:
+            yield
+        finally:
+            if self._exchanging.get(user) is mine:
+                del self._exchanging[user]
 
     async def _remove_folders(self, user: str, claim: Claim, standby: str) -> None:
         """Let the standby, which is ready, remove folders that are here no longer; raises what push raises."""
@@ -94,7 +119,7 @@ class Pusher:
 
     async def _drop_scripts(self, user: str, group: int, placement: Placement) -> dict[str, float]:
         """Remove scripts on both sides that the user has removed; return those of which an event told."""
-        scripts, epoch = self._parts.scripts, placement.epoch
+        scripts, epoch = self._parts.scripts_with(group, placement.standby), placement.epoch
         here = await asyncio.to_thread(places.scripts, self._parts.store.home(user))
         removals = scripts.removals(user, epoch)
         # One that is here all the same was saved again by the user, or brought back with the time that it had before.
@@ -112,7 +137,8 @@ class Pusher:
         new = records if whole else self.shipped.new(placement.standby, user, records)
         if new:
             claim = Claim(group, placement.epoch, self._parts.me, user)
-            await self._parts.peers.ship(placement.standby, claim, new)
+            with self.telling.shipping(user, group, placement.standby):
+                await self._parts.peers.ship(placement.standby, claim, new)
         self.shipped.note(placement.standby, user, records)
 
     async def heal(self, user: str, listed_s: int = DUPLICATE_PERIOD_S) -> int:

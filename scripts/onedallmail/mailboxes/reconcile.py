@@ -48,7 +48,7 @@ class Reconciler:
         self.dropped = 0
         """Messages of standbys and of this server that were there twice by replay."""
         self.adopted: set[str] = set()
-        """Users whose ledger here got records by a merge, which the standby does not have by it."""
+        """Users whose ledger or mailbox here was changed by a merge after what it brought to the standby."""
 
     async def group(self, number: int, placement: Placement, users: Collection[str]) -> frozenset[str]:
         """Reconcile users of a group and declare the standby ready; return those that failed. Raises ChannelError.
@@ -127,9 +127,9 @@ class Reconciler:
         there = await asyncio.to_thread(ledger.read, path)
         wanted = {k: stamp for k, stamp in {**fresh, **brought.records}.items() if k not in there}
         await asyncio.to_thread(ledger.merge_into, path, wanted)
-        if wanted:
-            self.adopted.add(user)
         gone = crossed([*brought.unknown, *brought.kept], now)
+        if wanted or gone:
+            self.adopted.add(user)
         self.dropped += len(gone)
         if gone:
             self._parts.must_lead(brought.group, brought.placement)

@@ -69,6 +69,39 @@ def may_synchronise(
     )
 
 
+def toward(placement: Placement, server: str) -> Placement:
+    """Return a group's place with the server that joins in the place of the standby, for what is done with it."""
+    return Placement(placement.home, server, placement.epoch)
+
+
+def still_placed(me: str, placement: Placement | None, known: Placement) -> bool:
+    """Return whether this server is home as it was known, and the standby of then is one, or joins."""
+    return (
+        placement is not None
+        and placement.home == known.home == me
+        and placement.epoch == known.epoch
+        and known.standby in placement.receiving
+    )
+
+
+def may_tell(placement: Placement, frozen: str | None) -> bool:
+    """Return whether the home may go on to synchronise with `placement.standby`, and ship it records.
+
+    Before a server that joins becomes the standby nothing more may become held at the old one: who takes over then
+    would lack it. `frozen` is the server that is about to become standby, None while none is.
+    """
+    return frozen is None or placement.standby == frozen
+
+
+def may_join(reconciled: bool, behind: Collection[str], frozen: bool, running: int) -> bool:
+    """Return whether a server that joins may become the standby: all that the old one vouches for is there, too.
+
+    It was merged and declared ready during this joining (what it remembers of an earlier one counts for nothing); the
+    old standby is told nothing more, and no telling is under way; and who was told of it since is brought there.
+    """
+    return reconciled and frozen and not running and not behind
+
+
 def needs_reconciling(me: str, placement: Placement, alive: Collection[str], declared: Declared | None) -> bool:
     """Return whether the home has to reconcile the group with its standby: nobody did in this epoch, or not wholly."""
     if placement.home != me or placement.standby not in alive:
@@ -84,14 +117,14 @@ def accepts(me: str, placement: Placement | None, home: str, epoch: int, prepare
     """
     return (
         placement is not None
-        and placement.standby == me
+        and me in placement.receiving
         and placement.home == home != me
         and placement.epoch == epoch > prepared
     )
 
 
-def vouches(me: str, user: str, placement: Placement | None, declared: Declared | None, prepared: int) -> bool:
-    """Return whether a standby may say of an id in its ledger that home and standby hold what became of the message."""
+def reconciled(me: str, user: str, placement: Placement | None, declared: Declared | None, prepared: int) -> bool:
+    """Return whether this server, a standby or one that joins, has what the home has of a mailbox since its merge."""
     return (
         placement is not None
         and accepts(me, placement, placement.home, placement.epoch, prepared)
@@ -99,6 +132,14 @@ def vouches(me: str, user: str, placement: Placement | None, declared: Declared 
         and declared_by(declared, placement.home, placement.epoch)
         and user not in declared.without
     )
+
+
+def vouches(me: str, user: str, placement: Placement | None, declared: Declared | None, prepared: int) -> bool:
+    """Return whether a standby may say of an id in its ledger that home and standby hold what became of the message.
+
+    A server that joins may not: it does not take over.
+    """
+    return placement is not None and placement.standby == me and reconciled(me, user, placement, declared, prepared)
 
 
 def surviving_ids(home: Iterable[Message], first_uids: Mapping[str, int]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 NAME = "scripts.sqlite"
+JOINING_NAME = "joining-scripts.sqlite"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scripts (user TEXT PRIMARY KEY, epoch INTEGER NOT NULL, names TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (
@@ -21,10 +22,10 @@ CREATE TABLE IF NOT EXISTS removed (
 class Scripts:
     """A table on disk. Without it a removed script comes back: no harm to mail, so nothing is flushed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = NAME) -> None:
         """Open or make the table; raises sqlite3.Error."""
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(directory / NAME, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(directory / name, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(SCHEMA)

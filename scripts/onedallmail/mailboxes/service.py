@@ -17,7 +17,7 @@ from onedallmail.mailboxes.dirty import DirtyTable
 from onedallmail.mailboxes.dovecot import Api
 from onedallmail.mailboxes.events import Listener
 from onedallmail.mailboxes.home import Home
-from onedallmail.mailboxes.kept import Merging, Raised, Taken
+from onedallmail.mailboxes.kept import Frozen, Merging, Raised, Taken
 from onedallmail.mailboxes.measures import status, write
 from onedallmail.mailboxes.members import Members
 from onedallmail.mailboxes.moving import Mover
@@ -29,10 +29,11 @@ from onedallmail.mailboxes.push import Pusher
 from onedallmail.mailboxes.reconcile import Reconciler
 from onedallmail.mailboxes.record import Record
 from onedallmail.mailboxes.rules import declared_by
-from onedallmail.mailboxes.scripts import Scripts
+from onedallmail.mailboxes.scripts import JOINING_NAME, Scripts
 from onedallmail.mailboxes.settings import Settings, SettingsError, load_settings
 from onedallmail.mailboxes.sockets import Answerer, asked, listening, serve_lines
 from onedallmail.mailboxes.standby import Standby
+from onedallmail.mailboxes.switching import Switcher
 from onedallmail.mailboxes.view import View
 from onedallmail.mailboxes.walk import Walker
 
@@ -59,7 +60,8 @@ async def run(settings: Settings) -> None:
     dirty = DirtyTable(settings.state_directory / DIRTY)
     standby, pusher = Standby(parts), Pusher(parts)
     reconciler, preparer = Reconciler(parts, pusher), Preparer(parts, standby)
-    home = Home(parts, dirty, pusher, reconciler)
+    switcher = Switcher(parts, pusher, reconciler)
+    home = Home(parts, dirty, pusher, reconciler, switcher)
     mover = Mover(parts, pusher, home.declared.get)
     deliveries = Deliveries(parts, home.counters)
     walker = Walker(parts, pusher, home.counters, home.placed)
@@ -67,7 +69,7 @@ async def run(settings: Settings) -> None:
 
     await asyncio.to_thread(parts.members.refresh)
     await listener.start(listening(EVENTS, settings.events_socket, mode=0o666))
-    controller = await serve_lines(listening(CONTROL, settings.control_socket), _answerer(preparer, mover))
+    controller = await serve_lines(listening(CONTROL, settings.control_socket), _answerer(preparer, mover, switcher))
     server = await serve(settings.channel, standby.handlers)
     try:
         async with asyncio.TaskGroup() as group:
@@ -81,6 +83,7 @@ async def run(settings: Settings) -> None:
         await asyncio.gather(listener.close(), server.close(), parts.peers.close(), return_exceptions=True)
         dirty.close()
         parts.scripts.close()
+        parts.joining_scripts.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -100,18 +103,23 @@ def join(settings: Settings) -> Parts:
         upkeep=upkeep,
         peers=Peers(settings.channel),
         merging=Merging(settings.state_directory),
+        frozen=Frozen(settings.state_directory),
         raised=Raised(settings.state_directory),
         taken=Taken(settings.state_directory),
         scripts=Scripts(settings.state_directory),
+        joining_scripts=Scripts(settings.state_directory, JOINING_NAME),
     )
 
 
-def _answerer(preparer: Preparer, mover: Mover) -> Answerer:
+def _answerer(preparer: Preparer, mover: Mover, switcher: Switcher) -> Answerer:
     async def answer(request: dict[str, Any]) -> dict[str, Any]:
-        verb, epochs = asked(request, ("prepare", "sync", "handover"))
+        verb, epochs = asked(request, ("prepare", "sync", "handover", "join"))
         if verb == "prepare":
             prepared, reasons = await preparer.prepare(epochs)
             return {"prepared": [list(pair) for pair in prepared], **({"error": "; ".join(reasons)} if reasons else {})}
+        if verb == "join":
+            outcome = await switcher.join(epochs)
+            return {"joined": outcome.done, "failed": outcome.failed, "stale": outcome.stale}
         if verb == "sync":
             done, failed = await mover.synchronise(epochs)
             return {"synced": done, "failed": failed}
@@ -156,6 +164,7 @@ def current(me: str, home: Home, dirty: DirtyTable) -> dict[str, Any]:
         "groups_ready": len(home.groups) - len(waiting),
         "groups_not_ready": waiting,
         "reconciling": sorted(home.reconciling),
+        "joining": {str(number): p.joining for number, p in sorted(home.groups.items()) if p.joining},
         "dirty": dirty.count(),
         "oldest_dirty_s": round(time.time() - oldest, 3) if oldest is not None else 0.0,
     }

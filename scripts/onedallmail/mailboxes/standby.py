@@ -17,8 +17,9 @@ from onedallmail.mailboxes.leaving import Leaving
 from onedallmail.mailboxes.ledger import Ledger, LedgerError
 from onedallmail.mailboxes.parts import Parts
 from onedallmail.mailboxes.places import digests
-from onedallmail.mailboxes.rules import Declared, Message, accepts, removed_folders, repeated, vouches
+from onedallmail.mailboxes.rules import Declared, Message, accepts, reconciled, removed_folders, repeated, vouches
 from onedallmail.mailboxes.wire import Claim, Knowledge
+from onedallmail.placement.map import Placement
 
 Answer = tuple[dict[str, Any], bytes]
 Handler = Callable[[str, dict[str, Any], bytes], Awaitable[Answer]]
@@ -118,7 +119,7 @@ class Standby:
             msg = f"scripts and folders are expected ({error})"
             raise Refusal(msg) from error
         async with self._taken(claim):
-            if known is not None and not self._vouches(claim):
+            if known is not None and not self._reconciled(claim):
                 msg = f"{self._parts.me} is not ready for {claim.user}: its folders may be the only ones"
                 raise Refusal(msg)
             try:
@@ -185,13 +186,19 @@ class Standby:
         return {}, json.dumps(found).encode()
 
     def _vouches(self, claim: Claim) -> bool:
+        return self._judged(claim, vouches)
+
+    def _reconciled(self, claim: Claim) -> bool:
+        return self._judged(claim, reconciled)
+
+    def _judged(self, claim: Claim, rule: Callable[[str, str, Placement | None, Declared | None, int], bool]) -> bool:
         placement, record = self._parts.view.placements.get(claim.group), self._parts.record
         if placement is None or (placement.home, placement.epoch) != (claim.home, claim.epoch):
             return False
         if self._parts.members.group_of(claim.user) != claim.group:
             return False
         declared, prepared = record.declared(claim.group), record.prepared(claim.group)
-        return vouches(self._parts.me, claim.user, placement, declared, prepared)
+        return rule(self._parts.me, claim.user, placement, declared, prepared)
 
     @asynccontextmanager
     async def _taken(self, claim: Claim) -> AsyncIterator[None]:

@@ -23,6 +23,7 @@ from onedallmail.placement.courier import Courier
 from onedallmail.placement.etcd import EtcdClient
 from onedallmail.placement.fence import Fence, FenceError
 from onedallmail.placement.flush import Flusher
+from onedallmail.placement.joins import Joins
 from onedallmail.placement.lease import Lease, LeaseKeeper
 from onedallmail.placement.map import PlacementError
 from onedallmail.placement.merging import Merging
@@ -59,6 +60,7 @@ class Agent:
         fence: Fence,
         *,
         courier: Courier,
+        joiner: Courier,
         settled_s: float = SETTLED_S,
         clock: Callable[[], float] = moment,
     ) -> None:
@@ -76,6 +78,7 @@ class Agent:
         patience_s = settings.lease.patience_s
         self._takeover = TakeOver(settings.server, patience_s, store, past, merging=merging, clock=clock)
         self._mover = Mover(settings.server, store, courier, settled_s, clock)
+        self._joins = Joins(settings.server, store, joiner, clock)
         self._error: str | None = None
         self._told: dict[str, Any] = {}
         self._telling = threading.Lock()
@@ -86,7 +89,7 @@ class Agent:
         """Follow the map until the process is ended."""
         while True:
             pause_s = self._settings.interval_s if self.step() else PAUSE_S
-            dues_s = (self._flusher.turn(), self._mover.pause_s)
+            dues_s = (self._flusher.turn(), self._mover.pause_s, self._joins.pause_s)
             wake.wait(min([pause_s, *(due_s for due_s in dues_s if due_s is not None)]))
             wake.clear()
 
@@ -102,6 +105,8 @@ class Agent:
                 view = self._read()
             if lease and self._mover.advance(view, self._here):
                 view = self._read()
+            if lease and self._joins.advance(view):
+                view = self._read()
             self._apply(view, lease)
         except (EtcdError, PlacementError, OSError) as error:
             self._report(str(error))
@@ -109,6 +114,7 @@ class Agent:
         if lease:
             self._admit(lease)
             self._mover.give(self._here)
+            self._joins.give()
         self._report("; ".join(view.wrong) or None)
         self.revision = view.revision
         return True
@@ -173,6 +179,7 @@ class Agent:
             "unprepared": sorted(rules.unprepared(self._placements, self._settings.server, self._preparer.prepared)),
             "failovers": self._takeover.records(),
             "moves": self._mover.records(),
+            "joins": self._joins.records(),
         }
         self.tell()
 
@@ -230,7 +237,8 @@ def serve(settings: Settings) -> None:
     prepared = files.read_prepared(settings.directory)
     preparer = Preparer(settings.preparation.socket, settings.preparation.wait_s, prepared, wake.set)
     courier = Courier(settings.preparation.socket, wake.set)
-    agent = Agent(settings, EtcdClient(etcd), keeper, preparer, fence, courier=courier)
+    joiner = Courier(settings.preparation.socket, wake.set)
+    agent = Agent(settings, EtcdClient(etcd), keeper, preparer, fence, courier=courier, joiner=joiner)
     watcher = Watcher(EtcdClient(etcd), settings.interval_s, lambda: agent.revision, wake.set)
     for name, work in (
         ("lease", keeper.run),
@@ -238,6 +246,7 @@ def serve(settings: Settings) -> None:
         ("prepare", preparer.run),
         ("courier", courier.run),
         ("tell", agent.keep_telling),
+        ("joiner", joiner.run),
     ):
         _start(name, work)
     agent.run(wake)

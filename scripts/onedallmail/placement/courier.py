@@ -23,15 +23,18 @@ class Verb(StrEnum):
     HANDOVER = "handover"
     """Groups that are closed: sessions end, deliveries end, and what they left goes to the standby."""
 
+    JOIN = "join"
+    """Servers that join groups get all that the standbys vouch for; from its answer on these are told nothing more."""
+
     @property
     def done(self) -> str:
         """The field of an answer that lists the groups for which it is done."""
-        return {Verb.SYNC: "synced", Verb.HANDOVER: "handed"}[self]
+        return {Verb.SYNC: "synced", Verb.HANDOVER: "handed", Verb.JOIN: "joined"}[self]
 
     @property
     def answer_s(self) -> float:
         """How long the service may take to answer: more than the 20 s after which it says that it takes longer."""
-        return {Verb.SYNC: 30.0, Verb.HANDOVER: 25.0}[self]
+        return {Verb.SYNC: 30.0, Verb.HANDOVER: 25.0, Verb.JOIN: 30.0}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Answer:
     done: frozenset[int] = field(default_factory=frozenset)
     failed: Mapping[int, str] = field(default_factory=dict)
     reason: str = "no reason given"
+    stale: frozenset[int] = field(default_factory=frozenset)
+    """Groups that must be begun anew, for the service has forgotten what it said of them."""
 
     def why(self, group: int) -> str:
         """Return why it is not done for a group; empty if it is."""
@@ -127,8 +132,10 @@ class Courier:
             raise ValueError(msg)  # noqa: TRY004 - what came over the socket is no argument
         failed = answer.get("failed")
         reasons = failed if isinstance(failed, dict) else {}
+        stale = answer.get("stale")
         return Answer(
             job,
             frozenset(int(number) for number in done) & set(job.groups),
             {int(number): str(reason) for number, reason in reasons.items()},
+            stale=frozenset(map(int, stale if isinstance(stale, list) else ())) & set(job.groups),
         )

@@ -59,6 +59,11 @@ def standby_groups(placements: PlacementMap, server: str) -> frozenset[int]:
     return frozenset(number for number, placement in placements.items() if placement.standby == server)
 
 
+def receiving_groups(placements: PlacementMap, server: str) -> frozenset[int]:
+    """Return the groups that are synchronised into this server: their standby it is, or is going to be."""
+    return frozenset(number for number, placement in placements.items() if server in placement.receiving)
+
+
 def _filled(pattern: str, name: str, port: int, settings: Settings) -> str:
     address = settings.servers[name].address
     loopback = "127." + address.partition(".")[2]
@@ -87,7 +92,7 @@ def write_map(placements: PlacementMap, revision: int, settings: Settings, here:
     `here` are the groups that may be served here now, which are at most those whose home is this server.
     """
     directory, ports = settings.directory, settings.ports
-    standby = standby_groups(placements, settings.server)
+    standby = receiving_groups(placements, settings.server)
     changed = _write_text(directory / "home", served_text(placements, here, settings))
     changed |= _write_text(directory / "standby", served_text(placements, standby, settings))
     changed |= _write_transport(directory, transport_text(placements, settings))

@@ -19,13 +19,15 @@ class PlanError(PlacementError):
 
 
 class State(StrEnum):
-    """What a server may hold. Absent in etcd means serving."""
+    """What a server may hold. Without a key in etcd it serves if the map names it, and is new otherwise."""
 
     SERVING = "serving"
     DRAINING = "draining"
     """Still serves and is copied from; its groups leave."""
     RETIRED = "retired"
     """Gone: nothing can be copied from it."""
+    NEW = "new"
+    """Not admitted yet: gets nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _check_hosts(fleet: Fleet) -> None:
     if len(fleet.regions) < 2:  # noqa: PLR2004 - a home and a standby
         msg = (
             f"servers {[host.name for host in fleet.serving]} that serve are not in two regions: a standby lives in "
-            "another region than its home; add a server, or set one that is draining or retired back to serving"
+            "another region than its home; add or admit one, or set one that is draining or retired back to serving"
         )
         raise PlanError(msg)
 

@@ -5,11 +5,13 @@ Nothing here reads or writes; the map lives in etcd, one key a group.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_GROUPS = 65536
 """As many as the directory has numbers for. Transactions take fewer: see `in_batches`."""
 FIELDS = ("home", "standby", "epoch")
+JOINING = "joining"
+"""A field that only groups have whose standby is being changed."""
 
 
 class PlacementError(ValueError):
@@ -23,6 +25,23 @@ class Placement:
     home: str
     standby: str
     epoch: int
+    joining: str | None = None
+    """The server that is being made the next standby; it does not take over, and vouches for nothing."""
+
+    @property
+    def holders(self) -> frozenset[str]:
+        """The servers that have the group's mail, or are getting it."""
+        return frozenset({self.home, self.standby, *([self.joining] if self.joining else [])})
+
+    @property
+    def receiving(self) -> frozenset[str]:
+        """The servers into which the home may synchronise."""
+        return frozenset({self.standby, *([self.joining] if self.joining else [])})
+
+    @property
+    def settled(self) -> "Placement":
+        """The same without a server that joins."""
+        return replace(self, joining=None)
 
 
 PlacementMap = dict[int, Placement]
@@ -42,7 +61,10 @@ def initial(groups: int, servers: Mapping[str, str]) -> PlacementMap:
 
 
 def validate(number: int, placement: Placement, servers: Mapping[str, str]) -> None:
-    """Raise PlacementError unless both servers are known, in different regions, and the epoch is positive."""
+    """Raise PlacementError unless both servers are known, in different regions, and the epoch is positive.
+
+    A server that joins is not looked at: see `joining_wrong`.
+    """
     where = f"placement group {number}"
     for role, name in (("home", placement.home), ("standby", placement.standby)):
         if name not in servers:
@@ -57,14 +79,31 @@ def validate(number: int, placement: Placement, servers: Mapping[str, str]) -> N
         raise PlacementError(msg)
 
 
+def joining_wrong(number: int, placement: Placement, servers: Mapping[str, str]) -> str | None:
+    """Return why a group can't get the standby that joins; None if nothing is wrong with it, or none joins."""
+    name = placement.joining
+    if name is None:
+        return None
+    where = f"placement group {number}"
+    if name not in servers:
+        return f"{where}: {name!r}, which joins, is no mail server of this platform ({', '.join(sorted(servers))})"
+    if name == placement.standby:
+        return f"{where}: {name} is its standby already"
+    if servers[name] == servers.get(placement.home):
+        there = f"{name} is in {servers[name]} as its home {placement.home} is"
+        return f"{where}: {there}; choose a standby in another region"
+    return None
+
+
 def to_json(placement: Placement) -> str:
     """Return the value of a group's key in etcd."""
     return json.dumps(as_record(placement), separators=(",", ":"))
 
 
 def as_record(placement: Placement) -> dict[str, str | int]:
-    """Return a group as a JSON object, fields in a fixed order."""
-    return {"home": placement.home, "standby": placement.standby, "epoch": placement.epoch}
+    """Return a group as a JSON object, fields in a fixed order; `joining` only where a server joins."""
+    record: dict[str, str | int] = {"home": placement.home, "standby": placement.standby, "epoch": placement.epoch}
+    return record | ({JOINING: placement.joining} if placement.joining else {})
 
 
 def from_json(number: int, text: str | bytes) -> Placement:
@@ -79,14 +118,18 @@ def from_json(number: int, text: str | bytes) -> Placement:
 
 def from_record(number: int, record: object) -> Placement:
     """Return the placement of a JSON object; raises PlacementError unless it has exactly the fields of a group."""
-    if not isinstance(record, dict) or set(record) != set(FIELDS):
-        msg = f"placement group {number}: its value must be an object with {', '.join(FIELDS)}"
+    if not isinstance(record, dict) or set(record) - {JOINING} != set(FIELDS):
+        msg = f"placement group {number}: its value must be an object with {', '.join(FIELDS)}, and perhaps {JOINING}"
         raise PlacementError(msg)
     home, standby, epoch = (record[name] for name in FIELDS)
+    joining = record.get(JOINING)
+    if JOINING in record and not (isinstance(joining, str) and joining):
+        msg = f"placement group {number}: {JOINING} must be the name of a server, or be left out"
+        raise PlacementError(msg)
     if not (isinstance(home, str) and isinstance(standby, str) and type(epoch) is int):
         msg = f"placement group {number}: home and standby must be strings, epoch a whole number"
         raise PlacementError(msg)
-    return Placement(home=home, standby=standby, epoch=epoch)
+    return Placement(home=home, standby=standby, epoch=epoch, joining=joining)
 
 
 def in_batches(placements: PlacementMap, most: int) -> Iterator[PlacementMap]:

@@ -50,7 +50,7 @@ def orphans(
 
 
 def taken_over(placement: Placement) -> Placement:
-    """Return a group after its standby became its home: they change places, and the epoch grows."""
+    """Return a group after its standby became its home: they change places, and the epoch grows. None joins it then."""
     return Placement(home=placement.standby, standby=placement.home, epoch=placement.epoch + 1)
 
 
@@ -108,6 +108,46 @@ def handovers(
             deletes = tuple(key for n in chunk for key in (move_key(n), result_key(n)))
             transactions.append(Transaction(conditions + unchanged, puts, deletes))
     return tuple(transactions)
+
+
+def joined(placement: Placement) -> Placement:
+    """Return a group after the server that joined became its standby; the home and its epoch stay."""
+    return Placement(placement.home, placement.joining or placement.standby, placement.epoch)
+
+
+def may_switch(placement: Placement, server: str, leases: Mapping[str, int]) -> bool:
+    """Return whether the home may make the joining server the standby, as far as leases say; the old one may be gone.
+
+    That it holds all that the old standby vouches for is for the mailboxes service to say (mailboxes/switching.py).
+    """
+    return placement.home == server and placement.joining is not None and alive_key(placement.joining) in leases
+
+
+def switch(
+    number: int, placement: Placement, changes: Mapping[str, int], leases: Mapping[str, int], server: str
+) -> Transaction:
+    """Return the transaction by which this home makes the joining server the standby.
+
+    Conditions: the group has not changed since it was read, and both servers have the leases that they had then, the
+    joining one when it was asked whether it may be: one that was started anew may have lost what it had.
+    """
+    joining = alive_key(placement.joining or "")
+    conditions = (
+        Compare(alive_key(server), Target.LEASE, leases[alive_key(server)]),
+        Compare(joining, Target.LEASE, leases[joining]),
+        Compare(group_key(number), Target.CHANGED, changes[group_key(number)]),
+    )
+    return Transaction(conditions, {group_key(number): to_json(joined(placement))}, (result_key(number),))
+
+
+def unjoined(number: int, placement: Placement, changed: int, result: str | None = None) -> Transaction:
+    """Return the transaction by which no server joins a group any more, unless the switch came before it.
+
+    Either this or the switch happens, for both want the group as it was read.
+    """
+    unchanged = Compare(group_key(number), Target.CHANGED, changed)
+    results = {} if result is None else {result_key(number): result}
+    return Transaction((unchanged,), {group_key(number): to_json(placement.settled), **results})
 
 
 def withdrawal(number: int, changed: int, result: str) -> Transaction:

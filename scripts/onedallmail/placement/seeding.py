@@ -23,10 +23,13 @@ from onedallmail.placement.store import (
     Target,
     Transaction,
     group_key,
+    server_key,
 )
 
 IN_ONE = 100
 """Groups in a transaction."""
+SERVING = '{"state":"serving"}'
+"""The servers of the first map are admitted with it; those that are added later, by an operator."""
 
 log = logging.getLogger("placement")
 
@@ -50,12 +53,18 @@ def seed(store: MapStore, snapshot: Snapshot, settings: Settings) -> Snapshot:
 
 
 def _parts(snapshot: Snapshot) -> Iterator[Transaction]:
-    """Yield the transactions that are left; when all groups exist, the one that says that the map is whole."""
+    """Yield the transactions that are left: groups, the servers that serve them, and then that the map is whole."""
     unfinished = Compare(SEEDING, Target.CHANGED, snapshot.changes[SEEDING])
     fleet = _planned(snapshot.values[SEEDING])
     missing = {n: p for n, p in first_map(fleet).items() if group_key(n) not in snapshot.values}
-    if not missing:
+    names = [host.name for host in fleet.hosts]
+    new = sorted(server_key(name) for name in names if server_key(name) not in snapshot.values)
+    if not missing and not new:
         yield Transaction((unfinished,), deletes=(SEEDING,))
+    for begin in range(0, len(new), IN_ONE):
+        keys = new[begin : begin + IN_ONE]
+        absent = tuple(Compare(key, Target.CREATED, 0) for key in keys)
+        yield Transaction((unfinished, *absent), dict.fromkeys(keys, SERVING))
     for part in in_batches(missing, IN_ONE):
         absent = tuple(Compare(group_key(n), Target.CREATED, 0) for n in part)
         yield Transaction((unfinished, *absent), {group_key(n): to_json(p) for n, p in part.items()})

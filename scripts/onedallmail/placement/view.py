@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onedallmail.placement.map import Placement, PlacementError, PlacementMap, from_json, validate
+from onedallmail.placement.map import Placement, PlacementError, PlacementMap, from_json, joining_wrong, validate
 from onedallmail.placement.settings import Settings
 from onedallmail.placement.store import ALIVE, GROUPS, MOVES, Snapshot, group_key
 
@@ -37,6 +37,9 @@ def judged(snapshot: Snapshot, known: PlacementMap, settings: Settings) -> View:
         try:
             placement = _found(number, groups)
             validate(number, placement, settings.regions)
+            if reason := joining_wrong(number, placement, settings.regions):
+                wrong.append(reason)
+                placement = placement.settled
         except PlacementError as error:
             wrong.append(str(error))
             if number not in known:
