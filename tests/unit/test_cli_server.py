@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from onedallmail import quorum, relocation, standbys
+from onedallmail import quorum, relocation, stackfile, standbys
 from onedallmail.cli import app, placement_plan
 from onedallmail.placement.courier import Verb
 from onedallmail.placement.map import Placement, to_json
 from onedallmail.placement.store import group_key, server_key
+from onedallmail.platform.model import build_platform
+from onedallmail.platform.stack import parse_stack
 
 from .placements import stand_in_postmap
+from .stacks import small
 from .test_cli_placement_move import Platform, first_of
 from .test_placement_takeover import homes, of
 
@@ -27,6 +30,8 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platfo
     platform = Platform(tmp_path)
     monkeypatch.setattr(quorum, "read_snapshot", lambda _, prefix: platform.store.read(prefix))
     monkeypatch.setattr(quorum, "commit", lambda _, transaction: platform.store.commit(transaction))
+    stated = build_platform(parse_stack("lab", {**small(), "placementGroups": 8}))
+    monkeypatch.setattr(stackfile, "load_platform", lambda _: stated)
     monkeypatch.setattr(placement_plan, "sizes_of", lambda *_: dict.fromkeys(range(8), 1))
     for module in (relocation, standbys):
         monkeypatch.setattr(module, "follow", _waiting(platform, module.follow))

@@ -121,13 +121,13 @@ def test_the_order_of_servers_pins_groups_and_sizes_does_not_matter(
 
 
 @given(fleets(most_pins=0))
-def test_weights_are_respected_within_tolerance_or_one_group(fleet: Fleet) -> None:
-    """Groups of one size can't be nearer than half of one, and ties may cost another half."""
+def test_weights_are_respected_within_tolerance_or_two_groups(fleet: Fleet) -> None:
+    """Groups of one size can't be nearer than half of one; standbys that must be balanced too may cost the rest."""
     count = Counter(p.home for p in first(fleet, {}).values())
     whole = sum(host.weight for host in fleet.hosts)
     for host in fleet.hosts:
         share = GROUPS * host.weight / whole
-        assert abs(count[host.name] - share) <= max(TOLERANCE * share, 1)
+        assert abs(count[host.name] - share) <= max(TOLERANCE * share, 2)
 
 
 @given(fleets(), long_tailed(), st.sampled_from((1.0, 2.0)), st.data())
