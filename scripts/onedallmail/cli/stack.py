@@ -5,16 +5,14 @@ Exit codes: 0 done, 1 error, 3 changes found although --expect-no-changes was gi
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from onedallmail.cloud import emulator
 from onedallmail.cost.estimate import estimate
@@ -22,26 +20,16 @@ from onedallmail.cost.prices import load_prices
 from onedallmail.cost.show import show_estimate
 from onedallmail.engine import run
 from onedallmail.engine.errors import EngineError
-from onedallmail.engine.events import Event, Op, UpResult, Violation, name_of
+from onedallmail.engine.events import UpResult
 from onedallmail.engine.workspace import Workspace
 from onedallmail.stackfile import load_any
 from onedallmail.stacksecrets import dkim_config, use_passphrase
 
+from .stack_show import console, errors, outputs_table, show_event, violations_table
+
 ERROR, FINDINGS = 1, 3
-SIGNS = {
-    Op.CREATE: "[green]+[/]",
-    Op.UPDATE: "[yellow]~[/]",
-    Op.REPLACE: "[magenta]±[/]",
-    Op.DELETE: "[red]-[/]",
-    Op.READ: "[cyan]>[/]",
-    Op.REFRESH: "[cyan]~[/]",
-    Op.DELETE_REPLACED: "[red]-[/]",
-    Op.REMOVE_PENDING: "[red]-[/]",
-}
-COLOURS = {"warning": "yellow", "error": "red"}
 
 app = typer.Typer(help="The cloud stack: preview, apply, show and remove it.", no_args_is_help=True)
-console, errors = Console(emoji=False), Console(stderr=True, emoji=False)  # ARNs hold ":secret:"
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack (Pulumi.NAME.yaml).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON for programs.")]
@@ -87,18 +75,6 @@ def _folder(stack: str, *, offline: bool) -> str:
     return Workspace(stack=stack, offline=offline).home.name
 
 
-def _show(event: Event) -> None:
-    if event.op is Op.SAME or event.internal:
-        return
-    if event.op:
-        text = f"{SIGNS[event.op]} {escape(event.type)} [bold]{escape(event.name)}[/] [dim]{escape(event.text)}[/]"
-    else:
-        where = f"{event.name}: " if event.urn else ""
-        colour = COLOURS.get(event.severity, "dim")
-        text = f"[{colour}]{event.severity}:[/] {escape(where + event.text)}"
-    errors.print(text, highlight=False, soft_wrap=True)
-
-
 def _pairs(items: list[str] | None, option: str) -> dict[str, str]:
     pairs = {}
     for item in items or []:
@@ -137,10 +113,10 @@ def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bo
         del told["registered"]  # a result tells what changed; `export` shows resources
         console.print_json(json.dumps({**told, "changes": result.changes}))
     else:
-        _outputs_table(result.outputs)
+        outputs_table(result.outputs)
         counts = ", ".join(f"{n} {op}" for op, n in sorted(result.counts.items())) or "nothing to do"
         console.print(f"{verb}: {counts} in {result.duration_s:.1f} s", highlight=False)
-        _violations_table(result.violations)
+        violations_table(result.violations)
         for said in result.not_asked:
             console.print(f"[dim]not asked:[/] {escape(said)}", highlight=False, soft_wrap=True)
     if not result.ok:
@@ -149,24 +125,6 @@ def _finish(verb: str, result: UpResult, *, as_json: bool, expect_no_changes: bo
     if expect_no_changes and result.changes:
         errors.print(f"[red]{result.changes} change(s), none expected[/]")
         raise typer.Exit(FINDINGS)
-
-
-def _violations_table(violations: tuple[Violation, ...]) -> None:
-    if not violations:
-        return
-    table = Table("policy", "level", "resource", "message", show_edge=False, pad_edge=False)
-    for found in sorted(violations, key=lambda v: (v.level, v.policy, v.urn)):
-        table.add_row(found.policy, found.level, escape(name_of(found.urn)), escape(found.message))
-    console.print(table)
-
-
-def _outputs_table(outputs: Mapping[str, Any]) -> None:
-    if not outputs:
-        return
-    table = Table("output", "value", show_edge=False, pad_edge=False)
-    for name, value in sorted(outputs.items()):
-        table.add_row(name, escape(value if isinstance(value, str) else json.dumps(value)))
-    console.print(table)
 
 
 @app.command()
@@ -191,7 +149,7 @@ def preview(
             targets=tuple(targets or ()),
             refresh=refresh,
             offline=offline,
-            progress=_show,
+            progress=show_event,
         )
         _finish("preview", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
@@ -218,7 +176,7 @@ def up(
             targets=tuple(targets or ()),
             refresh=refresh,
             offline=offline,
-            progress=_show,
+            progress=show_event,
         )
         _finish("up", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
@@ -239,7 +197,7 @@ def destroy(
         typer.confirm(f"Delete {what} of stack '{stack}'?", abort=True)
     with _errors_for_people(stack, offline=offline):
         values = _pairs(config, "--config")
-        result = run.destroy(stack, config=values, targets=tuple(targets or ()), offline=offline, progress=_show)
+        result = run.destroy(stack, config=values, targets=tuple(targets or ()), offline=offline, progress=show_event)
         _finish("destroy", result, as_json=as_json, expect_no_changes=False)
 
 
@@ -265,7 +223,7 @@ def refresh_(
             targets=tuple(targets or ()),
             settled=_pairs(settle, "--settle"),
             offline=offline,
-            progress=_show,
+            progress=show_event,
         )
         _finish("refresh", result, as_json=as_json, expect_no_changes=expect_no_changes)
 
@@ -280,7 +238,7 @@ def outputs(
     if as_json:
         console.print_json(json.dumps(found))
     else:
-        _outputs_table(found)
+        outputs_table(found)
 
 
 @app.command()
