@@ -134,8 +134,9 @@ def queued() -> int:
 
 
 def lag_s(now: datetime) -> float:
-    """Return by how much the worst mailbox's standby is behind."""
-    return float(status(STATE / "mailboxes" / "status.json", now)["lag_s"]["worst"])
+    """Return by how much the worst mailbox's standby is behind, or was in the last minute."""
+    found = status(STATE / "mailboxes" / "status.json", now)
+    return max(float(found["lag_recent_s"]["worst"]), float(found["oldest_dirty_s"]))
 
 
 def status(path: Path, now: datetime) -> dict[str, Any]:
