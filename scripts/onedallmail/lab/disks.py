@@ -1,6 +1,6 @@
-"""Small file systems of a node, so that one of them can be full while the others are not: mailboxes, and Postfix's queue.
+"""Small file systems of a node: mailboxes, and Postfix's queue. One of them can be full while the others are not.
 
-Each is an ext4 image beside the node's other files, which grows as it is used; it outlives a restart and a loss of power.
+Each is an ext4 image beside the node's other files, which grows with use and outlives a restart and a loss of power.
 """
 
 from dataclasses import dataclass
