@@ -20,6 +20,8 @@ POSTPONED_S = 2.0
 """How soon a mailbox that may not be synchronised at present is looked at again, unless somebody wakes it."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
+REST_S = 0.3
+"""Between two synchronisations of a mailbox: under load one carries the changes of several messages."""
 PAGE = 500
 
 
@@ -51,6 +53,8 @@ class DirtyTable:
         self._db.executescript(SCHEMA)
         self._busy: dict[str, float | None] = {}
         """User with a worker -> time of the first change since the worker took it."""
+        self._rests: dict[str, float] = {}
+        """User -> until when the mailbox rests; what is over is forgotten with the next change."""
 
     def close(self) -> None:
         """Close the file."""
@@ -61,13 +65,14 @@ class DirtyTable:
         """Note a change of these mailboxes at a time."""
         with self._lock:
             rows = []
+            self._rests = {user: until for user, until in self._rests.items() if until > at}
             for user in users:
                 if user in self._busy and self._busy[user] is None:
                     self._busy[user] = at
-                rows.append((user, at, at))
+                rows.append((user, at, at, self._rests.get(user, 0.0)))
             self._db.execute("BEGIN")
             self._db.executemany(
-                "INSERT INTO dirty (user, first, last) VALUES (?, ?, ?)"
+                "INSERT INTO dirty (user, first, last, next_try) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (user) DO UPDATE SET last = max(last, excluded.last)",
                 rows,
             )
@@ -112,14 +117,16 @@ class DirtyTable:
         self._db.executemany("DELETE FROM dirty WHERE user = ?", gone)
         self._db.executemany("UPDATE dirty SET next_try = ? WHERE user = ?", postponed)
 
-    def done(self, user: str) -> None:
-        """Take a synchronised mailbox out, or keep it for the changes since it was claimed."""
+    def done(self, user: str, now: float) -> None:
+        """Take a mailbox out that was synchronised until now, or keep it for the changes since it was claimed."""
         with self._lock:
-            since = self._busy.pop(user, None)
+            since, rest = self._busy.pop(user, None), now + REST_S
+            self._rests[user] = rest
             if since is None:
                 self._db.execute("DELETE FROM dirty WHERE user = ?", (user,))
             else:
-                self._db.execute("UPDATE dirty SET first = ?, attempts = 0, next_try = 0 WHERE user = ?", (since, user))
+                again = "UPDATE dirty SET first = ?, attempts = 0, next_try = ? WHERE user = ?"
+                self._db.execute(again, (since, rest, user))
 
     def failed(self, user: str, now: float) -> float:
         """Keep a mailbox for another attempt; return the pause before it."""
