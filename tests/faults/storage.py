@@ -74,7 +74,11 @@ set -e
 mountpoint -q {disk} || {{ echo "{disk} is no file system of its own: ./scripts/down, then ./scripts/up" >&2; exit 1; }}
 room=$(df --output=avail -B1M {disk} | tail -n 1)
 [ "$room" -lt 4 ] || fallocate -l "$((room - 3))M" {disk}/.fault-large
-cat /dev/zero > {disk}/.fault-rest 2> /dev/null || true
+for size in 128k 4k 4k; do
+    dd if=/dev/zero bs=$size oflag=append conv=notrunc,fsync of={disk}/.fault-rest 2> /dev/null || true
+    sync {disk}/.fault-rest  # what was reserved for it and not needed is free again
+done
+[ "$(df --output=avail -B1 {disk} | tail -n 1)" -eq 0 ] || {{ df -B1 {disk} >&2; exit 1; }}
 """
 
 
