@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onedallmail.mailboxes.dirty import LONGEST_PAUSE_S, REST_S, Dirty, DirtyTable, pause_s
+from onedallmail.mailboxes.dirty import LONGEST_PAUSE_S, Dirty, DirtyTable, pause_s
 from onedallmail.mailboxes.events import MAX_LINE_BYTES, Listener, event_of
 from onedallmail.mailboxes.sockets import listening
 
@@ -40,34 +40,9 @@ def test_a_synchronised_mailbox_is_out_unless_it_changed_meanwhile(table: DirtyT
     table.claim(10, 2, everybody)
     table.mark(["b"], 11)
     table.mark(["b"], 12)
-    table.done("a", 13)
-    table.done("b", 13)
+    table.done("a")
+    table.done("b")
     assert table.claim(20, 5, everybody) == [Dirty("b", 11, 12, 0)]
-
-
-@pytest.mark.parametrize("changed_at", [5.0, 10.1])
-def test_after_a_synchronisation_changes_gather_for_a_moment(table: DirtyTable, changed_at: float) -> None:
-    """What comes during a synchronisation, and what comes right after it."""
-    table.mark(["a"], 1)
-    table.claim(2, 1, everybody)
-    if changed_at < 10:
-        table.mark(["a"], changed_at)
-    table.done("a", 10)
-    table.mark(["a"], 10.1)
-    assert table.claim(10 + REST_S - 0.01, 1, everybody) == []
-    assert table.claim(10 + REST_S, 1, everybody) == [Dirty("a", changed_at, 10.1, 0)]
-    table.done("a", 10.5)
-    table.mark(["a"], 10.5 + REST_S)
-    assert names(table.claim(10.5 + REST_S, 1, everybody)) == ["a"], "who changes seldom never waits"
-
-
-def test_a_mailbox_that_rests_can_be_woken(table: DirtyTable) -> None:
-    table.mark(["a"], 1)
-    table.claim(2, 1, everybody)
-    table.done("a", 10)
-    table.mark(["a"], 10.1)
-    table.wake(["a"])
-    assert names(table.claim(10.1, 1, everybody)) == ["a"]
 
 
 def test_a_failed_mailbox_waits_longer_each_time(table: DirtyTable) -> None:

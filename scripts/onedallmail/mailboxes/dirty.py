@@ -20,8 +20,6 @@ POSTPONED_S = 2.0
 """How soon a mailbox that may not be synchronised at present is looked at again, unless somebody wakes it."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
-REST_S = 0.3
-"""Between two synchronisations of a mailbox: under load one carries the changes of several messages."""
 PAGE = 500
 
 
@@ -53,8 +51,6 @@ class DirtyTable:
         self._db.executescript(SCHEMA)
         self._busy: dict[str, float | None] = {}
         """User with a worker -> time of the first change since the worker took it."""
-        self._rests: dict[str, float] = {}
-        """User -> until when the mailbox rests; what is over is forgotten with the next change."""
 
     def close(self) -> None:
         """Close the file."""
@@ -65,14 +61,13 @@ class DirtyTable:
         """Note a change of these mailboxes at a time."""
         with self._lock:
             rows = []
-            self._rests = {user: until for user, until in self._rests.items() if until > at}
             for user in users:
                 if user in self._busy and self._busy[user] is None:
                     self._busy[user] = at
-                rows.append((user, at, at, self._rests.get(user, 0.0)))
+                rows.append((user, at, at))
             self._db.execute("BEGIN")
             self._db.executemany(
-                "INSERT INTO dirty (user, first, last, next_try) VALUES (?, ?, ?, ?)"
+                "INSERT INTO dirty (user, first, last) VALUES (?, ?, ?)"
                 " ON CONFLICT (user) DO UPDATE SET last = max(last, excluded.last)",
                 rows,
             )
@@ -117,16 +112,14 @@ class DirtyTable:
         self._db.executemany("DELETE FROM dirty WHERE user = ?", gone)
         self._db.executemany("UPDATE dirty SET next_try = ? WHERE user = ?", postponed)
 
-    def done(self, user: str, now: float) -> None:
-        """Take a mailbox out that was synchronised until now, or keep it for the changes since it was claimed."""
+    def done(self, user: str) -> None:
+        """Take a synchronised mailbox out, or keep it for the changes since it was claimed."""
         with self._lock:
-            since, rest = self._busy.pop(user, None), now + REST_S
-            self._rests[user] = rest
+            since = self._busy.pop(user, None)
             if since is None:
                 self._db.execute("DELETE FROM dirty WHERE user = ?", (user,))
             else:
-                again = "UPDATE dirty SET first = ?, attempts = 0, next_try = ? WHERE user = ?"
-                self._db.execute(again, (since, rest, user))
+                self._db.execute("UPDATE dirty SET first = ?, attempts = 0, next_try = 0 WHERE user = ?", (since, user))
 
     def failed(self, user: str, now: float) -> float:
         """Keep a mailbox for another attempt; return the pause before it."""

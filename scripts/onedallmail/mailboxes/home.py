@@ -140,7 +140,7 @@ class Home:
             await self._pusher.push(entry.user, *place)
         except FAILURES as error:
             if isinstance(error, DovecotError) and error.code == NO_USER and not self._known(entry.user):
-                self._dirty.done(entry.user, time.time())
+                self._dirty.done(entry.user)
                 return
             self.counters.retries += 1
             wait_s = self._dirty.failed(entry.user, time.time())
@@ -149,7 +149,7 @@ class Home:
             self._dirty.failed(entry.user, time.time())
             raise
         else:
-            self._dirty.done(entry.user, time.time())
+            self._dirty.done(entry.user)
             self.counters.synchronised(entry.first, time.time())
 
     def _known(self, user: str) -> bool:
