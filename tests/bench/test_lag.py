@@ -1,6 +1,7 @@
 """How far standbys are behind under load, by the mailboxes services' own measures. Judges no time."""
 
 import json
+import statistics
 import time
 
 import pytest
@@ -8,36 +9,28 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.kept import FULL, keep
+from tests.bench.load import inbound_per_s
+from tests.bench.test_ratios import platform_side
 from tests.faults.habits import STATUS
-from tests.faults.journal import Journal, Load
-from tests.lab import MAIL, account_on, on_all, require_lab, run_on
+from tests.lab import MAIL, on_all, require_lab, run_on
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-ROUNDS, SECONDS, SENDERS = 6 if FULL else 1, 40, 4
-"""A round is shorter than the minute that the services call recent."""
+ROUNDS, SECONDS, BURST = 6 if FULL else 1, 30, 200
+"""A round, which ends with its last burst of messages, is shorter than the minute that the services call recent."""
 
 
 def test_lag_of_synchronisation_under_load() -> None:
     """Print median, 95th percentile and worst of each server, from a change to its synchronisation."""
     require_lab()
-    users = [account_on(home) for home in MAIL]
-    journals = [Journal() for _ in range(SENDERS)]
-    loads = [Load(journal, list(MAIL), users) for journal in journals]
-    found, begun = [], time.monotonic()
-    for load in loads:
-        load.start()
-    try:
-        for _ in range(ROUNDS):
-            time.sleep(SECONDS)
-            found.append(on_all(MAIL, lambda name: json.loads(run_on(name, f"cat {STATUS}").stdout)["lag_recent_s"]))
-        seconds = time.monotonic() - begun
-    finally:
-        for load in loads:
-            load.stop()
-    sent = sum(len(journal.acknowledged) for journal in journals)
-    keep("lag", {"rounds": found, "messages_per_s": sent / seconds})
-    title = f"Lag of the standbys under {sent / seconds:.0f} messages/s"
+    side, found, rates = platform_side(), [], list[float]()
+    for _ in range(ROUNDS):
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            rates.append(inbound_per_s(side, BURST))
+        found.append(on_all(MAIL, lambda name: json.loads(run_on(name, f"cat {STATUS}").stdout)["lag_recent_s"]))
+    keep("lag", {"rounds": found, "messages_per_s": rates})
+    title = f"Lag of the standbys under {statistics.median(rates):.0f} messages/s"
     table = Table("home", "syncs", "median s", "p95 s", "worst s", title=title)
     for number in found:
         for name, lag in number.items():
