@@ -44,7 +44,7 @@ class Habits:
             while not (acts := self.act(next(servers), user, (FLAGGED, MOVED, DELETED))) and time.monotonic() < end:
                 time.sleep(0.3)
             done |= acts
-        if done and self._stored():
+        if done and standbys_have_all(STORED_WITHIN_S):
             self.promised |= done
         else:
             self.unstored += 1
@@ -86,17 +86,17 @@ class Habits:
         named = [(uid[1].decode(), identity[0].decode()) for uid, identity in pairs if uid and identity]
         return [(uid, identity) for uid, identity in named if (user, identity) not in self.touched]
 
-    @staticmethod
-    def _stored() -> bool:
-        """Return whether, within the bound, each server says that its standbys have all until now."""
-        begun, end = time.time() + 1, time.monotonic() + STORED_WITHIN_S
-        while time.monotonic() < end:
-            outputs = on_all(MAIL, lambda name: run_on(name, f"cat {STATUS}"))
-            found = [json.loads(output.stdout) for output in outputs.values() if output.code == 0 and output.stdout]
-            if len(found) == len(MAIL) and all(_has_all_until(status, begun) for status in found):
-                return True
-            time.sleep(0.5)
-        return False
+
+def standbys_have_all(within_s: float) -> bool:
+    """Return whether, within the bound, each server says that its standbys have all until now."""
+    begun, end = time.time() + 1, time.monotonic() + within_s
+    while time.monotonic() < end:
+        outputs = on_all(MAIL, lambda name: run_on(name, f"cat {STATUS}"))
+        found = [json.loads(output.stdout) for output in outputs.values() if output.code == 0 and output.stdout]
+        if len(found) == len(MAIL) and all(_has_all_until(status, begun) for status in found):
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _has_all_until(status: dict[str, Any], moment: float) -> bool:

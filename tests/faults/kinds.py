@@ -14,7 +14,7 @@ from onedallmail.paths import lab_id
 from tests.faults.clock import clock_jumped
 from tests.faults.fault import Fault
 from tests.faults.members import directory_leader, quorum_leader
-from tests.faults.storage import copies_full, copy_damaged, server_stalled
+from tests.faults.storage import copies_full, copy_damaged, mail_disk_full, queue_disk_full, server_stalled
 from tests.lab import ALL, MAIL, STACK, WITNESS, run_on, server
 
 PROCESSES = (
@@ -171,6 +171,8 @@ LIGHT = (
     link_cut,
     quorum_beheaded,
     copies_full,
+    mail_disk_full,
+    queue_disk_full,
     copy_damaged,
     server_stalled,
     clock_jumped,

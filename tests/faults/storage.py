@@ -1,4 +1,4 @@
-"""Faults of what stores copies: a full disk, a changed byte, and a server that stands still as on a hanging disk."""
+"""Faults of what stores: full disks of copies, mailboxes and queue, a changed byte, a server that stands still."""
 
 import random
 import time
@@ -9,6 +9,8 @@ from tests.lab import WITNESS, run_on
 
 STORE = "/var/lib/onedallmail/copies/store"
 SMALL = "/run/fault-store"
+MAIL_DISK, QUEUE_DISK = "/var/vmail", "/var/spool/postfix"
+"""File systems of their own on each mail server (`onedallmail.lab.disks`)."""
 SERVICES = "onedallmail-ingest.service onedallmail-copies.service"
 STOP, CONTINUE = (f"for unit in {SERVICES}; do systemctl kill --signal={s} $unit; done" for s in ("STOP", "CONT"))
 FILL = f"""
@@ -63,3 +65,43 @@ def server_stalled(chance: random.Random, living: Sequence[str]) -> Fault:
         run_on(name, f"setsid sh -c '{script}' < /dev/null > /dev/null 2>&1 &")
 
     return Fault(f"{name} stalled for {seconds} s", freeze, lambda: time.sleep(max(0, until[0] - time.monotonic())))
+
+
+def filled(disk: str) -> str:
+    """Return the script that leaves no byte of a file system, which must not be the one that everything is on."""
+    return f"""
+set -e
+mountpoint -q {disk} || {{ echo "{disk} is no file system of its own: ./scripts/down, then ./scripts/up" >&2; exit 1; }}
+room=$(df --output=avail -B1M {disk} | tail -n 1)
+[ "$room" -lt 4 ] || fallocate -l "$((room - 3))M" {disk}/.fault-large
+for size in 128k 4k 4k; do
+    dd if=/dev/zero bs=$size oflag=append conv=notrunc,fsync of={disk}/.fault-rest 2> /dev/null || true
+    sync {disk}/.fault-rest  # what was reserved for it and not needed is free again
+done
+[ "$(df --output=avail -B1 {disk} | tail -n 1)" -eq 0 ] || {{ df -B1 {disk} >&2; exit 1; }}
+"""
+
+
+def emptied(disk: str) -> str:
+    """Return the script that gives the room back."""
+    return f"rm -f {disk}/.fault-large {disk}/.fault-rest"
+
+
+def mail_disk_full(chance: random.Random, living: Sequence[str]) -> Fault:
+    """The disk of a server's mailboxes is full: what it is home and standby of can't grow, and waits."""
+    return disk_full(chance.choice(living), MAIL_DISK)
+
+
+def queue_disk_full(chance: random.Random, living: Sequence[str]) -> Fault:
+    """The disk of a server's queue is full: it can take no mail, neither from outside nor from its fellows."""
+    return disk_full(chance.choice(living), QUEUE_DISK)
+
+
+def disk_full(name: str, disk: str) -> Fault:
+    """Return the fault of a full file system."""
+
+    def fill() -> None:
+        output = run_on(name, filled(disk))
+        assert output.code == 0, output
+
+    return Fault(f"no room in {disk} on {name}", fill, lambda: run_on(name, emptied(disk)))

@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -65,7 +65,7 @@ def measure(settings: Settings, now: datetime) -> Facts:
         failovers=tuple(placement.get("failovers", ())),
         queued=queue.messages if queue else None,
         oldest_queued_s=queue.oldest_s if queue else None,
-        lag_s=of(Check.SYNCHRONISATION, lambda: float(mailboxes["oldest_dirty_s"])) if mailboxes else None,
+        lag_s=of(Check.SYNCHRONISATION, lambda: lag_s(mailboxes)) if mailboxes else None,
         groups_not_ready=len(mailboxes["groups_not_ready"]) if "groups_not_ready" in mailboxes else None,
     )
 
@@ -153,6 +153,11 @@ def queue_of(lines: Sequence[bytes], now: datetime) -> Queue:
     """Return what `postqueue -j` (a JSON object a message) says of the queue."""
     arrivals = [float(json.loads(line)["arrival_time"]) for line in lines]
     return Queue(len(arrivals), max(0.0, now.timestamp() - min(arrivals)) if arrivals else 0.0)
+
+
+def lag_s(mailboxes: Mapping[str, Any]) -> float:
+    """Return by how much the worst mailbox's standby is behind, or was in the last minute."""
+    return max(float(mailboxes["lag_recent_s"]["worst"]), float(mailboxes["oldest_dirty_s"]))
 
 
 def status(path: Path, now: datetime) -> dict[str, Any]:

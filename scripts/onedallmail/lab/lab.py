@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
-from . import firewall, host, links, naming, nodes
+from . import disks, firewall, host, links, naming, nodes
 from .aws import control as aws
 from .aws.estate import read_cloud
 from .command import run, succeeds
@@ -71,7 +71,7 @@ class Lab:
     def start(self, name: str) -> None:
         """Boot a node that was stopped or killed, on the image it had, and wait until it lets the operator in."""
         node = self.node(name)
-        nodes.start(node.place, NodeSpec(name, Path(_facts(self.stack)["image"])))
+        nodes.start(node.place, _spec(name, node.role, Path(_facts(self.stack)["image"])))
         nodes.wait_for_ssh([node.place], self.ssh_config_path)
 
 
@@ -98,12 +98,13 @@ def realise(stack: str, deployment: dict[str, Any], progress: Progress) -> Lab:
     aws.ensure(stack, read_cloud(deployment))
     host.raise_limits()
     _ensure_key(home)
+    described = _describe(estate)
     (home / "lab.json").write_text(
-        json.dumps({"image": str(image), "management": management, "nodes": _describe(estate)}, indent=1)
+        json.dumps({"image": str(image), "management": management, "nodes": described}, indent=1)
     )
-    for name in names:
+    for name, about in described.items():
         progress(f"booting {name}")
-        nodes.start(NodePlace(stack, lab_id, name), NodeSpec(name, image))
+        nodes.start(NodePlace(stack, lab_id, name), _spec(name, about["role"], image))
     _write_ssh(stack, management)
     progress("waiting for SSH")
     nodes.wait_for_ssh([NodePlace(stack, lab_id, name) for name in names], home / "ssh_config")
@@ -176,6 +177,10 @@ def _facts(stack: str) -> dict[str, Any]:
         raise LabError(msg)
     found: dict[str, Any] = json.loads(path.read_text())
     return found
+
+
+def _spec(name: str, role: str, image: Path) -> NodeSpec:
+    return NodeSpec(name, image, disks.OF_ROLE.get(role, ()))
 
 
 def _describe(estate: Estate) -> dict[str, dict[str, str]]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import paths
-from . import naming
+from . import disks, naming
 from .command import run, succeeds
+from .disks import Disk
 from .errors import LabError
 from .process import Process, children
 
@@ -28,10 +29,11 @@ POWER_OFF = signal.SIGRTMIN + 4
 """systemd powers off on it (systemd(1), Signals)."""
 
 _DROPPED = ("CAP_SYS_MODULE", "CAP_SYS_TIME", "CAP_SYS_BOOT", "CAP_SYS_RAWIO")
-_START = """
+_START = f"""
 set -eu
 mkdir -p "$ROOT" "$UPPER" "$WORK"
 mount -t overlay overlay -o "lowerdir=$IMAGE,upperdir=$UPPER,workdir=$WORK" "$ROOT"
+{disks.MOUNT}
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir -p "/sys/fs/cgroup/$CGROUP"
@@ -49,6 +51,7 @@ class NodeSpec:
 
     name: str
     image: Path
+    disks: tuple[Disk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def start(place: NodePlace, spec: NodeSpec) -> None:
         "NETNS": place.namespace,
         "NODE": spec.name,
         "DROPPED": ",".join(_DROPPED),
+        "DISKS": disks.words(spec.disks),
+        "IMAGES": str(place.home / "disks"),
     }
     with place.log.open("ab") as log:
         process = subprocess.Popen(

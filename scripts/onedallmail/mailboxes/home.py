@@ -163,8 +163,7 @@ class Home:
             raise
         else:
             self._dirty.done(entry.user)
-            self.counters.syncs += 1
-            self.counters.lags.append(time.time() - entry.first)
+            self.counters.synchronised(entry.first, time.time())
 
     def _known(self, user: str) -> bool:
         return self._parts.members.group_of(user) is not None

@@ -1,6 +1,7 @@
 """What the service tells of itself: status.json for people and tests, metrics.prom for monitoring."""
 
 import json
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT = 1000
+RECENT_S = 60.0
 STATUS = "status.json"
 METRICS = "metrics.prom"
 MODE = 0o644
@@ -29,6 +31,20 @@ class Counters:
     """User -> parts that differ although they were synchronised."""
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     """Seconds from the first change to its synchronisation, the last KEPT ones."""
+    recent: deque[tuple[float, float]] = field(default_factory=deque)
+    """Those of the last RECENT_S: time of the synchronisation, seconds."""
+
+    def synchronised(self, first: float, now: float) -> None:
+        """Count a synchronisation that ended now, of changes since a time."""
+        self.syncs += 1
+        self.lags.append(now - first)
+        self.recent.append((now, now - first))
+        self.forget(now)
+
+    def forget(self, now: float) -> None:
+        """Let go of what is not recent any more."""
+        while self.recent and self.recent[0][0] < now - RECENT_S:
+            self.recent.popleft()
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -39,13 +55,20 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def quantiles(values: list[float]) -> dict[str, float]:
+    """Return worst, median and 95th percentile, to the millisecond; zeros without values."""
+    found = {"worst": max(values, default=0.0), "median": quantile(values, 0.5), "p95": quantile(values, 0.95)}
+    return {name: round(value, 3) for name, value in found.items()}
+
+
 def status(counters: Counters, now: Mapping[str, Any]) -> dict[str, Any]:
     """Return the status document: counters, lag in seconds, and what is true now."""
-    lags = list(counters.lags)
-    lag = {"worst": max(lags, default=0.0), "median": quantile(lags, 0.5), "p95": quantile(lags, 0.95)}
+    counters.forget(time.time())
+    recent = [lag for _, lag in counters.recent]
     return {
         **now,
-        "lag_s": {name: round(value, 3) for name, value in lag.items()},
+        "lag_s": quantiles(list(counters.lags)),
+        "lag_recent_s": {**quantiles(recent), "syncs": len(recent), "seconds": RECENT_S},
         "syncs": counters.syncs,
         "retries": counters.retries,
         "marked_without_event": counters.refreshed,
