@@ -102,11 +102,17 @@ class Turns:
 def _revision(group: int, revision: int) -> tuple[int, str, int]:
     """Return epoch, home and modification revision of a group, as they were at a revision of etcd (0: now)."""
     script = f"{ETCDCTL} --command-timeout=5s get {GROUPS}{group} --rev={revision} --write-out=json"
+    told = []
     for name in ALL:
-        output = run_on(name, script)
+        try:
+            output = run_on(name, script)
+        except RuntimeError as error:  # a dead server
+            told.append(f"{name}: {error}")
+            continue
+        told.append(f"{name}: {output.stderr}")
         if output.code == 0:
             (entry,) = json.loads(output.stdout)["kvs"]
             value = json.loads(b64decode(entry["value"]))
             return int(value["epoch"]), str(value["home"]), int(entry["mod_revision"])
-    message = f"no server tells group {group} at revision {revision}: {output.stderr}"
+    message = f"no server tells group {group} at revision {revision}: {'; '.join(told)}"
     raise AssertionError(message)
