@@ -45,6 +45,7 @@ def test_an_error_of_the_emulator_is_no_rejection_and_is_said() -> None:
 
 
 RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 ALIAS = "aws:kms/alias:Alias"
 LATE = [
     (
@@ -87,11 +88,10 @@ def test_what_is_asked_for_twice_is_refused_for_good_reason(token: str, inputs: 
 
 
 def test_names_of_roles_count_in_all_regions_together() -> None:
-    kind = "aws:iam/instanceProfile:InstanceProfile"
-    told = report(type=kind, errors=["EntityAlreadyExists"])
+    told = report(type=PROFILE, errors=["EntityAlreadyExists"])
     told["results"].append(told["results"][0] | {"urn": f"{URN}-2", "region": "eu-north-1", "verdict": "accepted"})
     twice = export(
-        {"type": kind, "inputs": {"name": "mail"}}, {"urn": f"{URN}-2", "type": kind, "inputs": {"name": "mail"}}
+        {"type": PROFILE, "inputs": {"name": "mail"}}, {"urn": f"{URN}-2", "type": PROFILE, "inputs": {"name": "mail"}}
     )
     assert not acceptance.acceptance(told, "test", twice).holds
 

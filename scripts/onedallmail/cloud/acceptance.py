@@ -44,7 +44,8 @@ EMULATOR_LIMITS = (
 )
 """Patterns of type and of an apply's error, and why it is the emulator's. Each was validated and planned before."""
 
-EXISTS = re.compile(r"AlreadyExists|Duplicate|already exists", re.IGNORECASE)
+EXISTS = re.compile(r"AlreadyExists|Duplicate|already exists|InstanceSessionsPerInstanceProfile", re.IGNORECASE)
+"""The last one: the profile has its one role already."""
 LATE = "the emulator answered late and was asked again; the state asks for it once"
 """A provider asks again when an answer takes too long; the emulator then has what the first request made."""
 GLOBAL = ("aws:iam/", "aws:s3/", "aws:route53/", "aws:budgets/")
