@@ -48,6 +48,7 @@ RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 ALIAS = "aws:kms/alias:Alias"
 LATE = [
+    (PROFILE, {"name": "mail"}, "LimitExceeded: Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"),
     (
         RULE,
         {"securityGroupId": "sg-1", "fromPort": 25},
