@@ -105,7 +105,7 @@ def test_no_security_group_has_a_rule_twice(stack: str) -> None:
 def test_no_security_group_opens_ssh_or_a_database_to_the_internet() -> None:
     rules = of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     open_ports = {r.inputs["fromPort"] for r in rules if r.inputs["cidrIpv4"] == "0.0.0.0/0"}
-    assert open_ports == {25, 465, 587, 993, 4190}
+    assert open_ports == {25, 443, 465, 587, 993, 4190}
 
 
 @pytest.mark.parametrize("stack", STACKS)
