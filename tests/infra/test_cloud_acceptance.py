@@ -146,3 +146,24 @@ def test_stacks_that_others_refer_to_come_first() -> None:
     order = stacks()
     assert "lab" in order
     assert order.index("example-keys") < order.index("example")
+
+
+@pytest.mark.parametrize(("refusals", "holds"), [(1, True), (2, False)])
+def test_what_was_refused_once_gets_another_run_and_what_is_refused_again_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int, holds: bool
+) -> None:
+    state, runs = tmp_path / "state.json", tmp_path / "runs"
+    state.write_text(json.dumps(export()))
+    for number in range(1, 4):
+        verdict = "rejected" if number <= refusals else "accepted"
+        told = report(verdict=verdict, errors=["InvalidSubnet.Conflict"])
+        (tmp_path / f"report-{number}.json").write_text(json.dumps(told))
+    program = tmp_path / "validator"
+    program.write_text(f"""#!/bin/sh
+echo run >>{runs}
+cp {tmp_path}/report-$(wc -l <{runs}).json "$3"
+""")
+    program.chmod(0o700)
+    monkeypatch.setenv(acceptance.VALIDATOR_VARIABLE, str(program))
+    assert acceptance.check_state(state, "test", apply=True).holds is holds
+    assert len(runs.read_text().split()) == acceptance.APPLIES
