@@ -87,9 +87,10 @@ def directory_is_whole() -> bool:
 
 
 def serves_mail(name: str) -> bool:
-    """Return whether the mail services of a server run and its placement map is being read."""
+    """Return whether a server's mail services run, its placement map is being read, and health keeps no port closed."""
     script = (
         "systemctl is-active --quiet postfix dovecot rspamd && ss -Htln | grep -q ':993 ' && ss -Htln | grep -q ':25 '"
         " && grep -q '\"error\": *null' /var/lib/onedallmail/placement/status.json"
+        " && ! nft list set inet onedallmail_gate closed | grep -q elements"
     )
     return run_on(name, script).code == 0

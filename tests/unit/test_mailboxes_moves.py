@@ -173,9 +173,33 @@ def test_a_delivery_that_died_between_saving_and_recording_is_recorded_before_it
         assert not box.deliver(U1, "x")
         box.calls.clear()
         await servers.event("a1", V1, "mail_delivery_started")
+        await asyncio.sleep(0.1)
+        assert box.deliver(V1, "recorded")
         await servers.event("a1", V1)
         await asyncio.sleep(0.8)
-        assert ("fetch", V1) not in box.calls, "one that ended is not looked at"
+        assert ("fetch", V1) not in box.calls, "one that ended with its record is not looked at"
+
+    run(test)
+
+
+def test_a_delivery_that_ended_well_without_a_record_is_recorded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dovecot delivers all the same when it can't write its ledger, as on a full disk."""
+    monkeypatch.setattr(deliveries, "LOOK_S", 0.1)
+
+    async def test(servers: Platform) -> None:
+        box = servers.dovecots["a1"]
+        assert box.deliver(U1, "first")
+        await servers.start(*NAMES)
+        await ready(servers, "a1")
+        box.broken.add(U1)
+        await servers.event("a1", U1, "mail_delivery_started")
+        await asyncio.sleep(0.1)
+        box.save(U1, "x")
+        await servers.event("a1", U1)
+        await until(lambda: ("fetch", U1) in box.calls, "it is looked at")
+        box.broken.clear()
+        await until(lambda: servers.status("a1")["healed_records"] == 1, "it is looked at until that succeeds")
+        assert not box.deliver(U1, "x")
 
     run(test)
 
