@@ -45,8 +45,8 @@ def test_a_group_survives_the_death_of_both_its_servers_one_after_the_other(
         load.dead.add(old)
         whole.kill(old)
         evidence.attach_text("said.txt", run("move", "--group", number, "--standby", new))
-        now = groups(through)[number]
-        assert (now["home"], now["standby"], now["epoch"]) == (home, new, group["epoch"]), now
+        wanted = {"home": home, "standby": new, "epoch": group["epoch"]}
+        eventually(f"{through} knows that {new} is the standby", lambda: groups(through)[number] == wanted, 15)
         turns.follow()
         time.sleep(chance.uniform(0.0, 2.0))
         load.dead.add(home)

@@ -103,7 +103,7 @@ def test_a_cache_stays_right_through_failover_merge_and_the_way_back(
         assert standbys_have_all(STORED_WITHIN_S), "the returned server has not all of the mailboxes"
         _goes_on(program, "merged")
         give_back(before, RECOVERS_WITHIN_S)
-        assert homes(groups(through)) == homes(before)
+        eventually("every group is where it was", lambda: homes(groups(through)) == homes(before), 15)
         _goes_on(program, "given back")
     finally:
         restore()
