@@ -57,8 +57,4 @@ def _change(stack: str, regions: Mapping[str, str], moves: Sequence[Move], told:
     changes = [c for c in changes if c.to != c.old]
     hindered = {c.group: reason for c in changes if (reason := standbys.hindrance(keys, regions, c))}
     possible = [c for c in changes if c.group not in hindered]
-
-    def done(asked: Change) -> None:
-        told(asked.group, f"its standby is {asked.to}, no longer {asked.old}")
-
-    return hindered | standbys.follow(stack, possible, done)
+    return hindered | standbys.follow(stack, possible, lambda c: told(c.group, c.made))

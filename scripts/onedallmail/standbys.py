@@ -32,6 +32,11 @@ class Change:
     old: str
     to: str
 
+    @property
+    def made(self) -> str:
+        """What is told of it once it is made."""
+        return f"its standby is {self.to}, no longer {self.old}"
+
 
 Regions = Mapping[str, str]
 

@@ -149,9 +149,7 @@ def _give_standby(stack: str, keys: "Snapshot", group: int, standby: str, *, dry
     else:
         say(f"group {group} is copied from {asked.home} to {standby}; interrupting this command does not stop that")
         told = _Progress(1, "groups")
-        _told(
-            standbys.follow(stack, [asked], lambda c: told.done(c.group, f"its standby is {c.to}, no longer {c.old}"))
-        )
+        _told(standbys.follow(stack, [asked], lambda c: told.done(c.group, c.made)))
 
 
 def _carry_out(stack: str, keys: "Snapshot", wishes: Sequence["Wish"], *, dry_run: bool) -> None:
